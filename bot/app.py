@@ -1,0 +1,80 @@
+"""The composition root: builds every part, passes each what it needs, starts and stops them in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bot import bundled
+from bot.cloning import Cloning
+from bot.commands import Commands
+from bot.data_folder import DataFolder
+from bot.settings import Settings
+from bot.speakers import Speakers
+from bot.voice.process import VoiceSettings
+from bot.voice.service import Voice
+from storage.database import Reader, Store, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The running parts, for gateways and the command line."""
+
+    commands: Commands
+    cloning: Cloning
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, make_clones: bool = True) -> AsyncIterator[App]:
+    """The whole bot on its data folder, which is its own as long as this lasts; on request, clones in line wait.
+
+    Raises:
+        MynahError: where it cannot start whole.
+    """
+    folder = DataFolder(settings.data_dir)
+    with folder.held():
+        async with _opened(Writer(folder.database)) as store:
+            await store.run(bundled.install)
+            async with _parts(settings, store) as app:
+                if make_clones:
+                    async with app.cloning.working():
+                        yield app
+                else:
+                    yield app
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[App]:
+    """What speaks and lists, beside a bot that may be running: the database is only read.
+
+    Raises:
+        StorageError: where there is no database yet.
+    """
+    async with _opened(Reader(DataFolder(settings.data_dir).database)) as store, _parts(settings, store) as app:
+        yield app
+
+
+@asynccontextmanager
+async def _opened(store: Store) -> AsyncIterator[Store]:
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def _parts(settings: Settings, store: Store) -> AsyncIterator[App]:
+    shape = settings.voice
+    voice_settings = VoiceSettings(
+        slots=shape.parallel,
+        context_tokens=shape.context_tokens,
+        threads=shape.threads or (os.cpu_count() or 1),
+        adapters=shape.max_adapters,
+        waiting=shape.queue,
+    )
+    async with Voice(voice_settings) as voice:
+        cloning = Cloning(settings, store)
+        yield App(Commands(settings, store, voice, Speakers(settings, store), cloning), cloning)

@@ -1,0 +1,51 @@
+"""What can go wrong in the bot, as a person is told it.
+
+MynahError (storage.errors)
+├── SettingsError     a key of config.toml or the environment is wrong
+├── SourceError       a file of posts cannot be read
+│   ├── UnsafeFile    it is larger, deeper or stranger than a file of posts should be
+│   └── NoPosts       it is readable and holds no posts
+├── CommandError      a command is mistyped, or names something that is not there
+│   └── NotFound
+├── CloneFailed       a training ended without a model
+├── VoiceError        a persona could not speak
+└── AlreadyRunning    another Mynah holds this data folder
+"""
+
+from storage.errors import MynahError
+
+
+class SettingsError(MynahError):
+    """A key of config.toml or the environment is wrong; names the key, the value and what is allowed."""
+
+
+class SourceError(MynahError):
+    """A file of posts cannot be read."""
+
+
+class UnsafeFile(SourceError):
+    """A file is larger, deeper or stranger than a file of posts should be."""
+
+
+class NoPosts(SourceError):
+    """A file is readable and holds no posts."""
+
+
+class CommandError(MynahError):
+    """A command is mistyped or cannot be done now."""
+
+
+class NotFound(CommandError):
+    """A command names a persona, recipe or clone that is not there."""
+
+
+class CloneFailed(MynahError):
+    """A training ended without a model."""
+
+
+class VoiceError(MynahError):
+    """A persona could not speak."""
+
+
+class AlreadyRunning(MynahError):
+    """Another Mynah holds this data folder."""

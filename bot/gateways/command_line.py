@@ -1,0 +1,131 @@
+"""One line of text → a command with its words, for places where people type: `/say @h prompt="My dream is" count=5`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.commands import CloneRequest, SayRequest
+from bot.errors import CommandError
+
+FORMS = {
+    "clone": "/clone [@handle] file=PATH [recipe=NAME] [heldout=yes|no] [seed=N]",
+    "say": '/say [@handle] [prompt="…"] [count=N] [seed=N]',
+    "models": "/models",
+    "train": "/train status | watch | cancel [@handle]",
+    "export": "/export @handle DIR",
+    "help": "/help",
+    "quit": "/quit",
+}
+_KEYS = {
+    "clone": ("file", "recipe", "heldout", "seed", "source"),
+    "say": ("prompt", "count", "seed"),
+}
+_OPTION = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
+_YES_NO = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A command as it was typed."""
+
+    name: str
+    handle: str | None = None
+    words: tuple[str, ...] = ()
+    """What is neither the handle nor an option."""
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def parse(text: str) -> Line:
+    """Take a line apart. `/` and `!` both begin a command.
+
+    Raises:
+        CommandError: for an unknown command or option, with the nearest known one, or an open quote.
+    """
+    text = text.strip()
+    if text[:1] not in ("/", "!"):
+        raise CommandError("Commands begin with a slash.", "/help lists them; to hear somebody: /say @handle")
+    name, _, rest = text[1:].partition(" ")
+    name = name.lower()
+    if name not in FORMS:
+        raise CommandError(f"There is no command /{name}.", _nearest(name, list(FORMS), "/") + "/help lists them.")
+    try:
+        parts = shlex.split(rest)
+    except ValueError:
+        raise CommandError("A quote is opened and not closed.", f"The form is {FORMS[name]}") from None
+    handle: str | None = None
+    words: list[str] = []
+    options: dict[str, str] = {}
+    for part in parts:
+        option = _OPTION.fullmatch(part)
+        if option and not words:
+            options[option[1]] = option[2]
+        elif part.startswith("@") and handle is None and not words:
+            handle = part
+        else:
+            words.append(part)
+    for key in options:
+        if key not in _KEYS.get(name, ()):
+            hint = _nearest(key, list(_KEYS.get(name, ())), "")
+            raise CommandError(f"/{name} has no option {key}.", f"{hint}The form is {FORMS[name]}")
+    return Line(name, handle, tuple(words), options)
+
+
+def clone_request(line: Line, requested_by: str) -> CloneRequest:
+    """What `/clone` asks for. Raises CommandError for a value that is not allowed."""
+    words = list(line.words)
+    file = line.options.get("file") or (words.pop(0) if words else None)
+    if words:
+        raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {FORMS['clone']}")
+    source = line.options.get("source", "file")
+    if source not in ("file", "archive"):
+        raise CommandError(f"There is no source {source!r}.", "Posts come from a file: file=PATH")
+    heldout = line.options.get("heldout")
+    if heldout is not None and heldout not in _YES_NO:
+        raise CommandError(f"heldout is {heldout!r}.", "It is yes or no.")
+    return CloneRequest(
+        handle=line.handle,
+        file=Path(file).expanduser() if file else None,
+        recipe=line.options.get("recipe"),
+        heldout=_YES_NO[heldout] if heldout else None,
+        requested_by=requested_by,
+        seed=_whole_number(line, "seed"),
+    )
+
+
+def say_request(line: Line) -> SayRequest:
+    """What `/say` asks for; words that are no option are the prompt. Raises CommandError."""
+    prompt = line.options.get("prompt", " ".join(line.words))
+    count = _whole_number(line, "count")
+    return SayRequest(line.handle, prompt, 1 if count is None else count, _whole_number(line, "seed"))
+
+
+def export_folder(line: Line) -> Path:
+    """Where `/export` writes. Raises CommandError where no folder is named."""
+    if len(line.words) != 1:
+        raise CommandError("/export needs one folder.", f"The form is {FORMS['export']}")
+    return Path(line.words[0]).expanduser()
+
+
+def the_handle(line: Line) -> str:
+    """The handle that a command cannot do without. Raises CommandError."""
+    if line.handle is None:
+        raise CommandError(f"/{line.name} needs a handle.", f"The form is {FORMS[line.name]}")
+    return line.handle
+
+
+def _whole_number(line: Line, key: str) -> int | None:
+    text = line.options.get(key)
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,10}", text):
+        raise CommandError(f"{key} is {text!r}.", "It is a whole number, such as 5.")
+    return int(text)
+
+
+def _nearest(word: str, known: list[str], prefix: str) -> str:
+    found = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {prefix}{found[0]}? " if found else ""

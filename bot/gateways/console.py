@@ -1,0 +1,277 @@
+"""The local console: a prompt on a terminal, one command a line on a pipe. Both call `bot.commands`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import Completer, NestedCompleter
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.patch_stdout import patch_stdout
+from rich.console import Console as Screen
+from rich.progress import BarColumn, Progress, TextColumn
+
+from bot.app import App
+from bot.bundled import bundled_handle
+from bot.cloning import Update
+from bot.commands import CloneRequest
+from bot.gateways import text
+from bot.gateways.command_line import FORMS, Line, clone_request, export_folder, parse, say_request, the_handle
+from bot.settings import Settings
+from storage.clones import MOVES
+from storage.errors import MynahError
+from trainer.protocol import Step
+from trainer.recipes import RECIPES
+
+log = logging.getLogger(__name__)
+
+STEP_LINE_EVERY_S = 5.0
+
+
+class Console:
+    """One person at a terminal, or one script on a pipe."""
+
+    def __init__(self, app: App, screen: Screen) -> None:
+        self._app = app
+        self._screen = screen
+        self._following: str | None = None
+        self._task: asyncio.Future[None] | None = None
+        self.refused = 0
+
+    async def serve_pipe(self) -> None:
+        """Commands one a line, in order, each waiting for the last, until `/quit` or the end of the input."""
+        async for line in _lines_of_stdin():
+            if line.strip() and not line.lstrip().startswith("#") and not await self._obey(line):
+                return
+
+    async def serve_terminal(self, history: Path) -> None:
+        """A prompt with history and completion, until `/quit` or Ctrl-D."""
+        session: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
+        warming = asyncio.create_task(self._warm())
+        try:
+            while True:
+                try:
+                    with patch_stdout():
+                        line = await session.prompt_async("mynah> ", completer=await self._completer())
+                except EOFError:
+                    return
+                except KeyboardInterrupt:
+                    self._say("/quit or Ctrl-D leaves; /train cancel ends a training.")
+                    continue
+                if line.strip() and not await self._obey(line):
+                    return
+        finally:
+            warming.cancel()
+
+    async def until_stopped(self, talk: Coroutine[object, object, None]) -> bool:
+        """Talk until it is over; True where SIGTERM, or Ctrl-C with nothing to cancel, ended it."""
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.ensure_future(talk)
+        loop.add_signal_handler(signal.SIGINT, self.interrupt)
+        loop.add_signal_handler(signal.SIGTERM, self._task.cancel)
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            if not self._task.cancelled():
+                raise
+            return True
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+            loop.remove_signal_handler(signal.SIGTERM)
+        return False
+
+    def interrupt(self) -> None:
+        """Ctrl-C: cancels the training that is being watched; anywhere else it ends the console."""
+        if self._following is not None:
+            clone_id, self._following = self._following, None
+            self._say("Cancelling the training …")
+            task = asyncio.ensure_future(self._app.cloning.cancel(clone_id))
+            task.add_done_callback(lambda done: done.exception())
+        elif self._task is not None:
+            self._task.cancel()
+
+    async def _obey(self, line: str) -> bool:
+        """Do one command; False for `/quit`. What is refused is said and counted."""
+        try:
+            command = parse(line)
+            if command.name == "quit":
+                return False
+            await self._do(command)
+        except MynahError as error:
+            self.refused += 1
+            self._complain(error)
+        return True
+
+    async def _do(self, line: Line) -> None:
+        commands = self._app.commands
+        match line.name:
+            case "clone":
+                await self.clone(clone_request(line, "console"))
+            case "say":
+                self._say(*text.said(await commands.say(say_request(line))))
+            case "models":
+                self._say(*text.models_table(await commands.models()))
+            case "train":
+                await self._train(line)
+            case "export":
+                folder = export_folder(line)
+                ready = await commands.export(the_handle(line), folder)
+                self._say(f"@{ready.persona.handle} is in {folder}: transformers.pipeline loads it.")
+            case "help":
+                self._say(*FORMS.values())
+
+    async def greet(self, settings: Settings) -> None:
+        """Say who is here and what to type next."""
+        models = await self._app.commands.models()
+        ready = sorted((model.bundled, model.handle) for model in models if model.is_current)
+        under_way = await self._app.commands.train_status()
+        self._say(*text.greeting(settings, [handle for _, handle in ready], under_way))
+
+    async def clone(self, request: CloneRequest) -> None:
+        """In line, then watched to its end."""
+        async with self._app.cloning.listen() as updates:
+            submitted = await self._app.commands.clone(request)
+            if submitted.ahead:
+                self._say(f"@{submitted.handle}: in line, {submitted.ahead} ahead.")
+            await self._follow(submitted.clone.id, updates)
+
+    async def _train(self, line: Line) -> None:
+        match line.words[:1]:
+            case () | ("status",):
+                under_way = await self._app.commands.train_status()
+                self._say(*(text.models_table(under_way) if under_way else ["Nothing is being trained."]))
+            case ("cancel",):
+                cancelled = await self._app.commands.train_cancel(line.handle)
+                self._say(f"@{cancelled.handle}: cancelled.")
+            case ("watch",):
+                async with self._app.cloning.listen() as updates:
+                    under_way = await self._app.commands.train_status()
+                    if under_way:
+                        await self._follow(under_way[0].clone_id, updates)
+                    else:
+                        self._say("Nothing is being trained.")
+            case _:
+                parse(f"/train{line.words[0]}")
+
+    async def _follow(self, clone_id: str, updates: asyncio.Queue[Update]) -> None:
+        """Show a clone's life until it ends."""
+        self._following = clone_id
+        try:
+            with _progress(self._screen) as show_step:
+                while True:
+                    update = await updates.get()
+                    if update.clone.id != clone_id:
+                        continue
+                    if isinstance(update.event, Step):
+                        show_step(update.handle, update.event)
+                    self._tell(update)
+                    if not MOVES[update.clone.state] and update.event is None:
+                        return
+        finally:
+            self._following = None
+
+    def _tell(self, update: Update) -> None:
+        if update.clone.state == "failed" and update.event is None:
+            self.refused += 1
+            for line in text.told(update):
+                print(line, file=sys.stderr, flush=True)
+            return
+        self._say(*text.told(update))
+
+    def _say(self, *lines: str) -> None:
+        for line in lines:
+            self._screen.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _complain(self, error: MynahError) -> None:
+        print(text.sentence(error), file=sys.stderr, flush=True)
+
+    async def _warm(self) -> None:
+        """Start the voice while the person reads the greeting."""
+        try:
+            await self._app.commands.warm(bundled_handle())
+        except MynahError as error:
+            log.info("The voice did not start ahead of time: %s", error)
+
+    async def _completer(self) -> Completer:
+        handles = {f"@{handle}": None for handle in await self._app.commands.handles()}
+        recipes = {f"recipe={name}": None for name in RECIPES}
+        options = {handle: {"file=": None, **recipes} for handle in handles}
+        return NestedCompleter.from_nested_dict(
+            {
+                "/clone": options,
+                "/say": {handle: {"prompt=": None, "count=": None} for handle in handles},
+                "/export": handles,
+                "/train": {"status": None, "watch": None, "cancel": handles},
+                "/models": None,
+                "/help": None,
+                "/quit": None,
+            }
+        )
+
+
+@contextmanager
+def _progress(screen: Screen) -> Iterator[Callable[[str, Step], None]]:
+    """How steps are shown: one line that updates on a terminal, a plain line now and then on a pipe."""
+    if not screen.is_terminal:
+        last = 0.0
+
+        def show_line(handle: str, step: Step) -> None:
+            nonlocal last
+            if step.step == step.of or time.monotonic() - last >= STEP_LINE_EVERY_S:
+                last = time.monotonic()
+                screen.print(text.step_line(handle, step), markup=False, highlight=False, soft_wrap=True)
+
+        yield show_line
+        return
+    columns = BarColumn(bar_width=24), TextColumn("{task.description}", markup=False)
+    with Progress(*columns, console=screen, transient=True) as progress:
+        bar = progress.add_task("getting ready …", total=None)
+
+        def show_bar(handle: str, step: Step) -> None:
+            progress.update(bar, description=text.step_line(handle, step), completed=step.step, total=step.of)
+
+        yield show_bar
+
+
+async def _lines_of_stdin() -> AsyncIterator[str]:
+    """Lines as they come, from a pipe or a file, read in a thread that does not keep the process alive."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def read() -> None:
+        for line in sys.stdin.buffer:
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+        loop.call_soon_threadsafe(lines.put_nowait, b"")
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    while line := await lines.get():
+        yield line.decode("utf-8", "surrogateescape")
+
+
+async def serve(app: App, settings: Settings) -> int:
+    """Talk to whoever is at stdin; the exit status is 1 if a command of a pipe was refused, or a signal ended it."""
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    console = Console(app, _screen(on_terminal))
+    await console.greet(settings)
+    talk = console.serve_terminal(settings.data_dir / "history") if on_terminal else console.serve_pipe()
+    stopped = await console.until_stopped(talk)
+    return 1 if stopped or (console.refused and not on_terminal) else 0
+
+
+async def clone_once(app: App, request: CloneRequest) -> int:
+    """Make one clone and watch it to its end, for the command line."""
+    console = Console(app, _screen(sys.stdout.isatty()))
+    stopped = await console.until_stopped(console.clone(request))
+    return 1 if stopped or console.refused else 0
+
+
+def _screen(on_terminal: bool) -> Screen:
+    return Screen(force_terminal=on_terminal, width=None if on_terminal else 200)

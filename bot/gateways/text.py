@@ -1,0 +1,150 @@
+"""What people read on a terminal or a pipe: results and events as lines of text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from bot.cloning import Update
+from bot.commands import Said
+from bot.doctor import Finding
+from bot.settings import Settings
+from storage.clones import Overview
+from storage.errors import MynahError
+from trainer.protocol import Counted, Evaluated, Finished, Sample, Started, Step
+
+RULE = "─" * 34
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which could drive a terminal."""
+    return "".join(" " if unicodedata.category(character) == "Cc" else character for character in text)
+
+
+def sentence(error: MynahError) -> str:
+    """An error as it is shown."""
+    return "\n".join(printable(line) for line in str(error).splitlines())
+
+
+def data_table(counted: Counted) -> list[str]:
+    """The table of RECIPE.md, and how the kept posts were split."""
+    rows = [
+        ("Posts downloaded", counted.downloaded),
+        ("Reposts", counted.reposts),
+        ("Short posts", counted.short),
+        ("Posts kept", counted.kept),
+    ]
+    lines = [f"  {'Data':<22}{'Quantity':>10}", f"  {RULE[:32]}"]
+    lines += [f"  {name:<22}{quantity:>10,}" for name, quantity in rows]
+    split = f"  {counted.train:,} to learn from"
+    if counted.heldout:
+        split += f", the newest {counted.heldout:,} held out to measure on"
+    if counted.duplicates:
+        split += f", {counted.duplicates:,} said twice left out"
+    return [*lines, f"{split}; {counted.characters:,} characters."]
+
+
+def told(update: Update) -> list[str]:
+    """An update as lines; nothing for what only a progress bar shows."""
+    handle, event = f"@{update.handle}", update.event
+    if update.imported is not None:
+        added = update.imported
+        return [f"{handle}: {added.new:,} posts are new, {added.updated:,} changed, {added.unchanged:,} known already."]
+    match event:
+        case Counted():
+            warning = [f"  Mind: {event.warning}"] if event.warning else []
+            return [f"{handle}: the data", *data_table(event), *warning]
+        case Started():
+            again = f", from step {event.resumed_at_step}" if event.resumed_at_step else ""
+            return [f"{handle}: training on {event.device} in {event.precision}, seed {event.seed}{again}."]
+        case Evaluated(stage="before"):
+            return [f"{handle}: held-out bits per byte before training {event.bits_per_byte:.3f}"]
+        case Evaluated(stage="after"):
+            return [f"{handle}: held-out bits per byte after training {event.bits_per_byte:.3f}"]
+        case Sample():
+            return [f"{handle} practises: {printable(event.text)}"]
+        case Finished(reason="early_stop"):
+            return [f"{handle}: stopped at step {event.step}, where held-out posts were predicted best before."]
+    return _state(update) if event is None else []
+
+
+def step_line(handle: str, step: Step) -> str:
+    """Where a training is."""
+    return (
+        f"@{handle} step {step.step}/{step.of}  loss {step.loss:.2f}  "
+        f"{step.tokens_per_s:.0f} tokens/s  ETA {duration(step.eta_s)}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """1:05, or 2:01:05."""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def said(result: Said) -> list[str]:
+    """Posts, one a line, under the name of who imitates whom."""
+    return [f"@{result.handle} (a bot imitating them):", *(printable(text) for text in result.texts)]
+
+
+def models_table(models: Sequence[Overview]) -> list[str]:
+    """Every clone in a line."""
+    if not models:
+        return ["No clones yet. /clone @handle file=PATH makes one."]
+    lines = [f"{'handle':<24}{'version':>7}  {'state':<11}{'recipe':<15}{'kept':>7}  {'bits per byte':<15}made"]
+    for model in models:
+        before, after = model.bits_per_byte_before, model.bits_per_byte_after
+        quality = f"{before:.2f} → {after:.2f}" if before and after else "–"
+        kept = "–" if model.posts_kept is None else f"{model.posts_kept:,}"
+        mark = "*" if model.is_current else " "
+        lines.append(
+            f"@{model.handle:<23}{model.version:>6}{mark}  {model.state:<11}{model.recipe:<15}{kept:>7}  "
+            f"{quality:<15}{model.created_at:%Y-%m-%d %H:%M}"
+        )
+        if model.error_message:
+            lines.append(f"    {printable(model.error_message)}")
+    return [*lines, "* speaks for its persona"]
+
+
+def findings_list(findings: Sequence[Finding]) -> list[str]:
+    """What `mynah doctor` found, and what to do about it."""
+    marks = {"ok": "ok  ", "warn": "mind", "fail": "FAIL"}
+    lines: list[str] = []
+    for finding in findings:
+        lines.append(f"{marks[finding.status]}  {finding.name:<18}{finding.detail}")
+        if finding.advice:
+            lines.append(f"      {'':<18}→ {finding.advice}")
+    return lines
+
+
+def greeting(settings: Settings, handles: Sequence[str], under_way: Sequence[Overview]) -> list[str]:
+    """What a person reads at the start."""
+    lines = [
+        f"Mynah {version('mynah')} speaks like people post. Base {settings.base_model}, data in {settings.data_dir}"
+    ]
+    for clone in under_way:
+        lines.append(f"The training of @{clone.handle} goes on: /train watch shows it.")
+    names = ", ".join(f"@{handle}" for handle in handles[:8]) + (" …" if len(handles) > 8 else "")
+    lines.append(f"Ready to talk: {names}" if handles else "Nobody is ready to talk yet.")
+    if handles:
+        lines.append(f'  /say @{handles[0]} prompt="My dream is" count=5')
+    lines.append("  /clone @you file=your-x-archive.zip    learns from your own posts; /help lists the rest")
+    return lines
+
+
+def _state(update: Update) -> list[str]:
+    clone, handle = update.clone, f"@{update.handle}"
+    match clone.state:
+        case "queued":
+            return [] if clone.attempts == 0 else [f"{handle}: goes on at the next start."]
+        case "collecting":
+            return [f"{handle}: reading the posts."] if clone.source_path else []
+        case "ready":
+            return [f"{handle} is ready.", f'  /say @{update.handle} prompt="My dream is" count=5']
+        case "failed":
+            return [f"{handle}: {printable(clone.error_message or '')} {printable(clone.error_hint or '')}".rstrip()]
+        case "cancelled":
+            return [f"{handle}: cancelled."]
+    return []

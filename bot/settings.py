@@ -1,0 +1,159 @@
+"""What can be set: one class a table of config.toml, one field a key, with its default and what it takes.
+
+The descriptions are config.toml's comments: a test keeps the two the same. Where values come from is `bot.config`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from trainer.recipes import RECIPES
+
+
+class Section(BaseModel):
+    """A table of config.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Training(Section):
+    """The trainer's process, one for each clone that learns."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="auto takes a GPU where there is one"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto takes bf16 where the processor has it"
+    )
+    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 lets torch choose")
+    nice: int = Field(
+        default=10, ge=0, le=19, description="how far training steps back for everything else; 0 is not at all"
+    )
+    restarts: int = Field(default=3, ge=0, le=100, description="times a training that died is taken up again by itself")
+
+
+class Corpus(Section):
+    """What a person's posts must amount to, after cleaning."""
+
+    min_characters: int = Field(default=6_000, ge=0, description="fewer than this are refused")
+    warn_characters: int = Field(default=40_000, ge=0, description="fewer than this are trained on, with a warning")
+
+
+class Voice(Section):
+    """The process in which clones speak."""
+
+    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 takes one for each core")
+    max_adapters: int = Field(
+        default=8, ge=1, le=256, description="clones kept loaded; the one silent for longest makes room"
+    )
+    parallel: int = Field(default=8, ge=1, le=64, description="replies written at the same time")
+    context_tokens: int = Field(
+        default=512, ge=64, le=8192, description="longest prompt and reply together, for each reply"
+    )
+    queue: int = Field(default=64, ge=1, le=10_000, description="requests that may wait; further ones are refused")
+    timeout_s: float = Field(default=60.0, gt=0, le=3600, description="seconds after which a request is given up")
+
+
+class Limits(Section):
+    """What a file that somebody hands over may be."""
+
+    max_file_mb: int = Field(default=4096, ge=1, description="largest file or archive, in megabytes (10^6 bytes)")
+    max_posts: int = Field(default=1_000_000, ge=1, description="most posts that are read from one file")
+
+
+class Urls(Section):
+    """Base addresses of services, for a proxy, a mirror or a peer of your own; empty is the public one."""
+
+    hub: str = Field(default="", description="the Hugging Face Hub, which bases other than the bundled one come from")
+
+    @field_validator("hub")
+    @classmethod
+    def _is_base_url(cls, value: str) -> str:
+        if value and not is_base_url(value):
+            raise ValueError("empty, or an address such as https://hub.example.org with no user, query or fragment")
+        return value.rstrip("/")
+
+
+class Logging(Section):
+    """What is told on standard error; posts never are."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="WARNING", description="the least that is logged"
+    )
+
+
+class Tokens(Section):
+    """Secrets, from the environment or from files that it names; shown as asterisks wherever they are printed."""
+
+    hf_token: SecretStr | None = None
+
+
+class Settings(Section):
+    """Everything that can be set. `config_file` and `tokens` say where from; they are no keys of config.toml."""
+
+    base_model: str = Field(
+        default="smollm2-135m", min_length=1, description="a known name, a Hub id, a folder or a .gguf file"
+    )
+    recipe: str = Field(default="mynah", description="how clones are trained: mynah or huggingtweets")
+    timezone: str = Field(default="UTC", description="the zone in which times are shown, such as Europe/Madrid")
+    data_dir: Path = Field(default=Path("data"), description="where all state lives; relative to this file's folder")
+    training: Training = Training()
+    corpus: Corpus = Corpus()
+    voice: Voice = Voice()
+    limits: Limits = Limits()
+    urls: Urls = Urls()
+    logging: Logging = Logging()
+    tokens: Tokens = Tokens()
+    config_file: Path | None = None
+
+    @field_validator("recipe")
+    @classmethod
+    def _is_recipe(cls, value: str) -> str:
+        if value not in RECIPES:
+            raise ValueError(" or ".join(repr(name) for name in RECIPES))
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("a name of the IANA time zone database, such as 'UTC' or 'Europe/Madrid'") from None
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which times are shown."""
+        return ZoneInfo(self.timezone)
+
+
+def is_base_url(value: str) -> bool:
+    """Whether a service can live there: http or https, a host, and nothing that a path cannot be added to."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    bare = parts.username is None and not parts.query and not parts.fragment
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and bare and not re.search(r"\s", value)
+
+
+def setting_keys() -> dict[str, str]:
+    """Every key of config.toml, dotted and in the file's order, with what it is for."""
+    keys = {name: field.description or "" for name, field in Settings.model_fields.items() if field.description}
+    for section, model in sections().items():
+        keys |= {f"{section}.{name}": field.description or "" for name, field in model.model_fields.items()}
+    return keys
+
+
+def sections() -> dict[str, type[Section]]:
+    """The tables of config.toml."""
+    annotations = {name: field.annotation for name, field in Settings.model_fields.items() if name != "tokens"}
+    return {name: kind for name, kind in annotations.items() if isinstance(kind, type) and issubclass(kind, Section)}

@@ -1,0 +1,25 @@
+"""The root of Mynah's errors.
+
+MynahError
+├── storage.errors.StorageError      the database or what it holds
+└── bot.errors …                     what a person asked for cannot be done
+
+Each carries what happened and what to do about it, in sentences that a person can read.
+The trainer has its own process and its own root (`trainer.protocol.JobFailed`), which arrives here as a `failed` event.
+"""
+
+
+class MynahError(Exception):
+    """Something a person should read: `message` says what happened, `hint` what to do about it."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class StorageError(MynahError):
+    """The database cannot be opened, is from another version, or holds something that fails its own check."""

@@ -1,0 +1,81 @@
+"""Nothing of a person stays. The walk over the schema fails for a table that this file does not know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from storage import clones, learning, personas, posts, weights
+from storage.clones import Counts
+from storage.database import check
+from storage.errors import StorageError
+from storage.learning import CorpusPost
+from storage.personas import Persona
+from storage.posts import Post
+from storage.tensor_file import TensorSpec, write_tensors
+
+OF_PERSONS = {
+    "clone_history", "clone_posts", "clones", "model_files", "model_tensors", "models", "personas", "posts", "samples",
+    "tensors",
+}  # fmt: skip
+NOT_OF_PERSONS = {"_sqlite_migrations"}
+
+
+def live(db: Database, handle: str, mark: str, folder: Path, own_weight: bytes) -> Persona:
+    """A persona with a row in every table, `mark` in each of its texts, and one tensor that every such persona has."""
+    persona = personas.ensure(db, handle, mark)
+    posts.add(db, persona.id, [Post("csv", "1", mark, None, mark, "reply", mark)])
+    clone = clones.enqueue(db, persona.id, "mynah", "{}", "gpt2", 1, mark, f"/home/{mark}.zip")
+    clones.move(db, clone.id, "collecting", mark)
+    clones.record_counts(db, clone.id, Counts(1, 0, 0, 1, 0, 5, 1, 0, warning=mark))
+    learning.record_corpus(db, clone.id, [CorpusPost("1", "train", mark)])
+    learning.add_sample(db, clone.id, 1, mark, mark)
+    clones.move(db, clone.id, "training")
+    folder.mkdir()
+    specs = [TensorSpec("own", "U8", (len(own_weight),)), TensorSpec("shared", "U8", (3,))]
+    write_tensors(folder / "adapter_model.safetensors", specs, [own_weight, b"abc"])
+    (folder / "adapter_config.json").write_text(mark)
+    weights.save_model(db, clone.id, "lora", "gpt2", "b2:0", folder)
+    clones.move(db, clone.id, "ready")
+    personas.set_current(db, persona.id, clone.id)
+    return persona
+
+
+def test_every_table_is_emptied(fresh_db: Database, tmp_path: Path) -> None:
+    persona = live(fresh_db, "ada", "mark-of-ada", tmp_path / "model", b"mark-of-ada" * 1_000)
+    tables = set(fresh_db.table_names())
+    assert tables == OF_PERSONS | NOT_OF_PERSONS, "a new table: does erase() empty it?"
+    assert all(fresh_db.table(name).count > 0 for name in OF_PERSONS), "this test has no row to erase in some table"
+    personas.erase(fresh_db, persona.id)
+    assert {name: fresh_db.table(name).count for name in OF_PERSONS} == dict.fromkeys(OF_PERSONS, 0)
+    assert check(fresh_db) == []
+
+
+def test_nothing_is_left_in_the_files(fresh_db: Database, db_path: Path, tmp_path: Path) -> None:
+    persona = live(fresh_db, "ada", "mark-of-ada", tmp_path / "model", b"mark-of-ada" * 1_000)
+
+    def on_disk() -> bool:
+        return any(b"mark-of-ada" in path.read_bytes() for path in db_path.parent.iterdir())
+
+    assert on_disk()
+    personas.erase(fresh_db, persona.id)
+    assert not on_disk()
+
+
+def test_others_keep_what_is_theirs(fresh_db: Database, tmp_path: Path) -> None:
+    ada = live(fresh_db, "ada", "ada", tmp_path / "a", b"weights of ada")
+    grace = live(fresh_db, "grace", "grace", tmp_path / "g", b"weights of grace")
+    personas.erase(fresh_db, ada.id)
+    assert [persona.handle for persona in personas.all(fresh_db)] == ["grace"]
+    assert posts.count(fresh_db, grace.id) == 1
+    current = personas.get(fresh_db, grace.id).current_clone_id
+    assert current is not None
+    weights.verify(fresh_db, current)
+    assert fresh_db.table("tensors").count == 2
+
+
+def test_erasing_nobody_is_refused(fresh_db: Database) -> None:
+    with pytest.raises(StorageError, match="no persona"):
+        personas.erase(fresh_db, "gone")

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database, Migrations
+
+from storage import database
+from storage.database import check, migrate, open_database, open_readonly
+from storage.errors import StorageError
+from storage.migrations import migrations, names
+
+NAMES = names()
+
+ROWS = {
+    "m001_personas_and_posts": """
+        insert into personas (id, handle, display_name, source, bundled, created_at)
+            values ('P1', 'ada', 'Ada', 'csv', 0, '2026-01-01T00:00:00.000000Z');
+        insert into posts (persona_id, source, source_id, author, created_at, text, kind, in_reply_to, imported_at)
+            values ('P1', 'csv', '1', 'ada', null, 'hello', 'post', null, '2026-01-01T00:00:00.000000Z');
+    """,
+    "m002_clones": """
+        insert into clones (id, persona_id, version, recipe, recipe_json, base, seed, requested_by, state, state_since,
+            created_at) values ('C1', 'P1', 1, 'mynah', '{}', 'gpt2', 1, 'console', 'ready', 'now', 'now');
+        insert into clone_history (clone_id, at, to_state, detail) values ('C1', 'now', 'queued', '');
+        update personas set current_clone_id = 'C1';
+    """,
+    "m003_corpus_and_samples": """
+        insert into clone_posts (clone_id, position, post_source_id, split, text)
+            values ('C1', 0, '1', 'train', 'hello');
+        insert into samples (clone_id, at, step, prompt, text) values ('C1', 'now', 3, '', 'hi');
+    """,
+    "m004_weights": """
+        insert into tensors values ('b2:0', 'U8', '[1]', 1, x'00');
+        insert into models values ('C1', 'lora', 'gpt2', '', 'now');
+        insert into model_tensors values ('C1', 'w', 'b2:0');
+        insert into model_files values ('C1', 'config.json', 'b2:1', x'7b7d');
+    """,
+    "m005_views": "",
+}
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Database]:
+    with Database(tmp_path / "old.db") as db:
+        yield db
+
+
+def test_every_migration_has_rows_to_start_from() -> None:
+    assert list(ROWS) == NAMES
+
+
+@pytest.mark.parametrize("reached", range(len(NAMES)))
+def test_an_old_schema_is_brought_up_to_date(empty: Database, reached: int) -> None:
+    migrations.apply(empty, stop_before=NAMES[reached])
+    migrate(empty)
+    assert check(empty) == []
+    with Database(memory=True) as new:
+        migrate(new)
+        assert empty.schema == new.schema
+
+
+@pytest.mark.parametrize("reached", range(1, len(NAMES) + 1))
+def test_an_old_schema_keeps_its_rows(empty: Database, reached: int) -> None:
+    for name, following in zip(NAMES[:reached], [*NAMES[1:], None][:reached], strict=True):
+        migrations.apply(empty, stop_before=following)
+        empty.executescript(ROWS[name])
+    tables = [name for name in empty.table_names() if name != "_sqlite_migrations"]
+    before = {name: empty.table(name).count for name in tables}
+    assert before and all(before.values())
+    migrate(empty)
+    assert {name: empty.table(name).count for name in tables} == before
+    assert empty.execute("select handle, text from personas join posts on persona_id = id").fetchall() == [
+        ("ada", "hello")
+    ]
+    assert check(empty) == []
+
+
+def later_migrations(fail: Callable[[Database], None]) -> Migrations:
+    later = Migrations("mynah")
+    with Database(memory=True) as nothing:
+        for migration in migrations.pending(nothing):
+            later(name=migration.name)(migration.fn)
+
+    @later()
+    def m998_fine(db: Database) -> None:
+        db.execute("create table extra (x integer) strict")
+
+    later(name="m999_fails")(fail)
+    return later
+
+
+def raise_half_way(db: Database) -> None:
+    db.execute("create table half (x integer) strict")
+    raise RuntimeError("half way")
+
+
+def leave_orphans(db: Database) -> None:
+    db.execute("delete from personas")
+
+
+@pytest.mark.parametrize(
+    ("fail", "error"), [(raise_half_way, RuntimeError), (leave_orphans, StorageError)], ids=["raises", "orphans"]
+)
+def test_failing_migration_rolls_back(
+    db_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fail: Callable[[Database], None],
+    error: type[Exception],
+) -> None:
+    with open_database(db_path) as db:
+        db.executescript(ROWS["m001_personas_and_posts"])
+        before = "\n".join(db.conn.iterdump())
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "migrations", later_migrations(fail))
+        with pytest.raises(error):
+            open_database(db_path)
+    with open_database(db_path) as db:
+        assert "\n".join(db.conn.iterdump()) == before
+        assert db.execute("pragma foreign_keys").fetchone()[0] == 1
+
+
+def test_a_listing_of_an_older_database_says_what_to_do(empty: Database, tmp_path: Path) -> None:
+    migrations.apply(empty, stop_before=NAMES[-1])
+    with pytest.raises(StorageError, match="older Mynah") as refused:
+        open_readonly(tmp_path / "old.db")
+    assert "mynah run" in refused.value.hint

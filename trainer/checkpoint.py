@@ -1,0 +1,94 @@
+"""A training's place on disk: one safetensors file with weights, optimizer, best weights and random state.
+
+Written beside and renamed, so a `kill -9` leaves the one before. Never pickle.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+NAME = "checkpoint.safetensors"
+
+
+class Progress(BaseModel):
+    """All of a training that is not a tensor."""
+
+    fingerprint: str
+    """What makes it the same job: recipe, seed, base and corpus."""
+    step: int = 0
+    seconds: float = 0.0
+    before: float | None = None
+    """Held-out bits per byte of the base."""
+    best: float | None = None
+    best_step: int = 0
+    stale: int = 0
+    """Evaluations since the best one."""
+    last_loss: float = 0.0
+
+
+@dataclass
+class State:
+    """What training changes: the trainable weights, the optimizer, and the best weights so far."""
+
+    weights: dict[str, torch.nn.Parameter]
+    optimizer: torch.optim.AdamW
+    progress: Progress
+    best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def save(state: State, folder: Path) -> None:
+    """Replace the folder's checkpoint by this state."""
+    tensors = {f"weight/{name}": weight.detach() for name, weight in state.weights.items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in state.best_weights.items()}
+    for name, weight in state.weights.items():
+        for key, tensor in state.optimizer.state.get(weight, {}).items():
+            tensors[f"{key}/{name}"] = tensor
+    tensors["random/cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random/cuda"] = torch.cuda.get_rng_state()
+    beside = folder / f"{NAME}.part"
+    save_file(
+        {name: tensor.contiguous() for name, tensor in tensors.items()},
+        beside,
+        metadata={"progress": state.progress.model_dump_json()},
+    )
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    beside.replace(folder / NAME)
+
+
+def load(state: State, folder: Path) -> bool:
+    """Bring the state to where the checkpoint left it; False where there is none for this very job."""
+    path = folder / NAME
+    try:
+        with safe_open(path, framework="pt") as file:
+            progress = Progress.model_validate_json(file.metadata()["progress"])
+            if progress.fingerprint != state.progress.fingerprint:
+                return False
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+    except (FileNotFoundError, SafetensorError):
+        return False
+    with torch.no_grad():
+        for name, weight in state.weights.items():
+            weight.copy_(tensors[f"weight/{name}"])
+            moments = {
+                key: tensors[f"{key}/{name}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}/{name}" in tensors
+            }
+            if moments:
+                state.optimizer.state[weight] = {
+                    key: tensor if key == "step" and weight.device.type == "cpu" else tensor.to(weight.device)
+                    for key, tensor in moments.items()
+                }
+    state.best_weights = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best/")}
+    state.progress = progress
+    torch.set_rng_state(tensors["random/cpu"])
+    if torch.cuda.is_available() and "random/cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random/cuda"])
+    return True

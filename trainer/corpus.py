@@ -1,0 +1,177 @@
+"""Posts in, a corpus out: clean, filter, count, split by time. No torch here.
+
+The cleaning is huggingtweets' (shared facts: github.com/borisdayma/huggingtweets, MIT), whose order matters: entities,
+links, spaces, then the rule that at least three words say something. What `mynah` changes is marked at its place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from trainer.protocol import JobFailed
+from trainer.recipes import Recipe
+
+MIN_PLAIN_WORDS = 3
+HELDOUT_SHARE = 0.1
+MIN_HELDOUT_POSTS = 50
+"""Where there are 500 kept posts or more."""
+
+_ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
+_ENTITY = re.compile("|".join(_ENTITIES))
+_LINK = re.compile(r" https?:\S+|https?:\S+ |\nhttps?:\S+|https?:\S+")
+_LINK_OR_PICTURE = re.compile(r"(?:https?:|pic\.twitter\.com/)\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class RawPost:
+    """One line of a job's posts file."""
+
+    id: str
+    created_at: datetime | None
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class CleanPost:
+    """A kept post as it is learned, or kept aside."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The kept posts, oldest first, and the counts that explain them."""
+
+    downloaded: int
+    reposts: int
+    short: int
+    kept: int
+    duplicates: int
+    characters: int
+    train: tuple[CleanPost, ...]
+    heldout: tuple[CleanPost, ...]
+
+
+def read_posts(path: Path) -> Iterator[RawPost]:
+    """The posts of a job's file, one JSON object a line."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            when = row.get("created_at")
+            yield RawPost(row["id"], datetime.fromisoformat(when) if when else None, row["text"], row["kind"])
+
+
+def unescape(text: str, *, sequential: bool) -> str:
+    """Undo X's three entities: each once, or one after another as the original does (`&amp;lt;` becomes `<`)."""
+    if not sequential:
+        return _ENTITY.sub(lambda entity: _ENTITIES[entity.group()], text)
+    for entity, character in _ENTITIES.items():
+        text = text.replace(entity, character)
+    return text
+
+
+def clean(text: str, recipe: Recipe) -> str:
+    """A post's text as it is learned: no entities, no links, single spaces.
+
+    `mynah` also removes picture links, and leaves a space where a link was glued to words, so that none run together.
+    """
+    text = unescape(text, sequential=recipe.sequential_unescape)
+    text = _LINK.sub("", text) if recipe.sequential_unescape else _LINK_OR_PICTURE.sub(" ", text)
+    return " ".join(text.split())
+
+
+def says_something(text: str) -> bool:
+    """Whether at least three words hold no link, mention or hashtag."""
+    plain = sum(1 for word in text.split() if not any(mark in word.lower() for mark in ("http", "@", "#")))
+    return plain >= MIN_PLAIN_WORDS
+
+
+def heldout_count(kept: int) -> int:
+    """How many of the newest posts are kept aside: a tenth, and at least 50 where there are 500."""
+    share = int(kept * HELDOUT_SHARE)
+    return max(share, MIN_HELDOUT_POSTS) if kept >= 10 * MIN_HELDOUT_POSTS else share
+
+
+def build(posts: Iterable[RawPost], recipe: Recipe) -> Corpus:
+    """Clean, count and split. Undated posts count as older than dated ones, in the order given."""
+    downloaded = reposts = short = 0
+    kept: list[tuple[float, CleanPost]] = []
+    for post in posts:
+        downloaded += 1
+        if post.kind == "repost":
+            reposts += 1
+            continue
+        text = clean(post.text, recipe)
+        if not says_something(text):
+            short += 1
+            continue
+        age = post.created_at.timestamp() if post.created_at else float("-inf")
+        kept.append((age, CleanPost(post.id, text)))
+    kept.sort(key=lambda pair: pair[0])
+    ordered = [post for _, post in kept]
+    aside = heldout_count(len(ordered)) if recipe.heldout else 0
+    train, kept_aside = ordered[: len(ordered) - aside], ordered[len(ordered) - aside :]
+    if recipe.dedupe:
+        train = _first_of_each(train)
+    if aside:
+        learned = {post.text for post in train}
+        kept_aside = [post for post in _first_of_each(kept_aside) if post.text not in learned]
+    return Corpus(
+        downloaded=downloaded,
+        reposts=reposts,
+        short=short,
+        kept=len(ordered),
+        duplicates=len(ordered) - len(train) - len(kept_aside),
+        characters=sum(len(post.text) for post in ordered),
+        train=tuple(train),
+        heldout=tuple(kept_aside),
+    )
+
+
+def check_size(corpus: Corpus, *, min_characters: int, warn_characters: int) -> str:
+    """The warning a small corpus earns, or "".
+
+    Raises:
+        JobFailed: kind `too_few_posts`, with the counts and what would help.
+    """
+    counts = (
+        f"{corpus.downloaded:,} posts downloaded, {corpus.reposts:,} reposts, {corpus.short:,} short, "
+        f"{corpus.kept:,} kept with {corpus.characters:,} characters"
+    )
+    if corpus.characters < min_characters or not corpus.train:
+        raise JobFailed(
+            "too_few_posts",
+            f"There is too little to learn from: {counts}; at least {min_characters:,} characters are needed.",
+            "A newer or fuller archive of the same person adds to what is here already; "
+            "posts of their own words help, reposts and links do not.",
+        )
+    if corpus.characters < warn_characters:
+        return (
+            f"{corpus.characters:,} characters are few (from {warn_characters:,} on a clone is reliable): "
+            "expect it to wander from the person, and more posts to help."
+        )
+    return ""
+
+
+def write(corpus: Corpus, path: Path) -> None:
+    """What was learned from and what was kept aside, one JSON object a line."""
+    with path.open("w", encoding="utf-8") as lines:
+        for split, posts in _splits(corpus):
+            for post in posts:
+                lines.write(json.dumps({"id": post.id, "split": split, "text": post.text}, ensure_ascii=False) + "\n")
+
+
+def _splits(corpus: Corpus) -> tuple[tuple[Literal["train", "heldout"], tuple[CleanPost, ...]], ...]:
+    return ("train", corpus.train), ("heldout", corpus.heldout)
+
+
+def _first_of_each(posts: list[CleanPost]) -> list[CleanPost]:
+    return list({post.text: post for post in reversed(posts)}.values())[::-1]

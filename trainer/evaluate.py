@@ -1,0 +1,89 @@
+"""How good is it, on posts it never saw; and how does it sound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedTokenizerBase
+
+from trainer.base import Model, separator_id
+from trainer.corpus import CleanPost
+from trainer.packing import Row, pack, to_batch, tokenize
+from trainer.recipes import Recipe, Sampling
+
+SAMPLE_TOKENS = 48
+"""New tokens of a sample on the way; the voice speaks longer."""
+
+
+def heldout_rows(posts: Sequence[CleanPost], tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> list[Row]:
+    """Held-out posts, each seen alone."""
+    return pack(tokenize((post.text for post in posts), tokenizer, recipe.block_tokens), recipe.row_tokens)
+
+
+def thin_out(posts: Sequence[CleanPost], characters: int) -> list[CleanPost]:
+    """Evenly spaced posts of about that many characters together: a quick look while training goes on."""
+    total = sum(len(post.text) for post in posts)
+    stride = max(1, math.ceil(total / characters))
+    return list(posts[::stride])
+
+
+def text_bytes(posts: Sequence[CleanPost]) -> int:
+    return sum(len(post.text.encode()) for post in posts)
+
+
+@torch.no_grad()
+def bits_per_byte(model: Model, rows: Sequence[Row], size_bytes: int) -> float:
+    """Cross-entropy of the posts' own tokens and their ends, in bits, by their UTF-8 bytes.
+
+    Comparable across tokenizers, unlike perplexity a token (Gao et al. 2020, The Pile, arXiv:2101.00027, section 3.1).
+    """
+    training = model.training
+    model.eval()
+    nats = 0.0
+    for row in rows:
+        batch = to_batch(row, model.device)
+        logits = model(
+            input_ids=batch.inputs, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
+        ).logits
+        nats += cross_entropy(logits[0].float(), batch.labels[0], reduction="sum").item()
+    model.train(training)
+    return nats / math.log(2) / max(1, size_bytes)
+
+
+@torch.no_grad()
+def speak(
+    model: Model, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], sampling: Sampling, seed: int
+) -> list[str]:
+    """One sample a prompt, without touching the training's random state."""
+    end = separator_id(tokenizer)
+    training = model.training
+    model.eval()
+    texts: list[str] = []
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for prompt in prompts:
+            ids = [end, *tokenizer.encode(prompt, add_special_tokens=False, split_special_tokens=True)]
+            inputs = torch.tensor([ids], device=model.device)
+            output = model.generate(  # type: ignore[operator]
+                inputs=inputs,
+                attention_mask=torch.ones_like(inputs),
+                do_sample=True,
+                temperature=sampling.temperature,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
+                min_length=sampling.min_tokens,
+                max_new_tokens=SAMPLE_TOKENS,
+                eos_token_id=end,
+                pad_token_id=end,
+            )
+            texts.append(first_line(str(tokenizer.decode(output[0], skip_special_tokens=True))))
+    model.train(training)
+    return texts
+
+
+def first_line(text: str) -> str:
+    """What is shown of a generated text: its first line, without space around it."""
+    return text.strip().split("\n", 1)[0].strip()

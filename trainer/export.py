@@ -1,0 +1,74 @@
+"""A clone as a folder that `transformers.pipeline("text-generation", model=DIR)` loads, with no Mynah installed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from trainer.base import SEPARATOR, Base, load_model, load_tokenizer, prepare, separator_id
+from trainer.protocol import ExportJob, JobFailed, Saved
+from trainer.result import describe
+from trainer.stream import Emit
+
+
+def export(job: ExportJob, emit: Emit) -> None:
+    """Write the folder beside and rename it; it must not be there yet, or be empty.
+
+    Raises:
+        JobFailed: kind `bad_job` where the folder holds something.
+    """
+    if job.out_dir.is_dir() and any(job.out_dir.iterdir()):
+        raise JobFailed("bad_job", f"The folder {job.out_dir} is not empty.", "Name a new folder, or empty this one.")
+    base = prepare(job.base, job.cache_dir, job.hub_url)
+    tokenizer = load_tokenizer(base)
+    model = load_clone(base, job.weights_dir)
+    _speak_like_mynah(model, tokenizer, job)
+    beside = job.out_dir.with_name(f".{job.out_dir.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(beside)
+    tokenizer.save_pretrained(beside)
+    (beside / "chat_template.jinja").unlink(missing_ok=True)  # a clone posts; it does not chat
+    if job.out_dir.is_dir():
+        job.out_dir.rmdir()
+    beside.replace(job.out_dir)
+    emit(Saved(method="export", files=tuple(describe(path) for path in sorted(job.out_dir.iterdir()))))
+
+
+def load_clone(base: Base, weights_dir: Path | None) -> PreTrainedModel:
+    """The clone as one model in fp32: an adapter merged into its base, a full model as it is, or the base alone."""
+    if weights_dir is None:
+        return load_model(base, torch.float32)
+    if not (weights_dir / "adapter_config.json").is_file():
+        model = AutoModelForCausalLM.from_pretrained(
+            weights_dir, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        )
+        assert isinstance(model, PreTrainedModel)
+        return model
+    adapted = PeftModel.from_pretrained(load_model(base, torch.float32), weights_dir)
+    merged = adapted.merge_and_unload()
+    assert isinstance(merged, PreTrainedModel)
+    return merged
+
+
+def _speak_like_mynah(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: ExportJob) -> None:
+    """Put the recipe's sampling, the end of a post and the separator into the model's own settings."""
+    end, sampling = separator_id(tokenizer), job.sampling
+    model.generation_config = GenerationConfig(
+        do_sample=True,
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        min_length=sampling.min_tokens,
+        max_length=sampling.max_tokens,
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+    )
+    model.config.prefix = SEPARATOR  # what the pipeline puts before each prompt
+    for role in ("bos", "eos", "pad"):
+        setattr(model.config, f"{role}_token_id", end)
+        setattr(tokenizer, f"{role}_token", SEPARATOR)

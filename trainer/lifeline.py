@@ -1,0 +1,64 @@
+"""How the trainer ends from outside: SIGTERM, or its parent's death, and never half way through a weight update.
+
+A step of the largest recipe lasts longer than the ten seconds that SIGTERM leaves, and Python runs no signal handler
+while torch computes. So the signal is blocked in every thread and awaited in one of its own, which writes the
+checkpoint itself: weights change only under the training's lock, and between changes they are a whole step.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from trainer.protocol import Finished
+from trainer.stream import Emit
+
+_PR_SET_PDEATHSIG = 1
+_PARENT_POLL_S = 1.0
+
+
+class Lifeline:
+    """Waits for the end; whoever has something to save while it waits sets `checkpoint`."""
+
+    def __init__(self, emit: Emit, parent_pid: int) -> None:
+        self._emit = emit
+        self._parent_pid = parent_pid
+        self.checkpoint: Callable[[], int] | None = None
+        """Writes the state to disk and returns its step; called from the lifeline's thread."""
+
+    def hold(self) -> None:
+        """Start waiting. Call it before any other thread starts, since threads inherit what is blocked."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on the terminal is the bot's to understand
+        threading.Thread(target=self._await_sigterm, name="lifeline", daemon=True).start()
+        if self._parent_pid:
+            _die_with_parent()
+            threading.Thread(target=self._watch_parent, name="parent-watch", daemon=True).start()
+
+    def _await_sigterm(self) -> None:
+        signal.sigwait({signal.SIGTERM})
+        code, step = 0, 0
+        try:
+            if self.checkpoint is not None:
+                step = self.checkpoint()
+            self._emit(Finished(reason="checkpointed", step=step))
+        except OSError:
+            code = 1  # a full disk: the checkpoint before this one still stands
+        finally:
+            os._exit(code)
+
+    def _watch_parent(self) -> None:
+        """Where the kernel does not signal a parent's death, or it died before we asked, look now and then."""
+        while os.getppid() == self._parent_pid:
+            time.sleep(_PARENT_POLL_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _die_with_parent() -> None:
+    if platform.system() == "Linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,93 @@
+"""Recipes as data: what is learned, how, and how the result speaks.
+
+A recipe is what differs from the defaults of `Recipe`. Both are light to import: the bot lists them by name.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Sampling(BaseModel):
+    """How a clone speaks; the defaults are huggingtweets' published generation settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = 1.0
+    top_k: int = 50
+    top_p: float = 0.95
+    min_tokens: int = 10
+    max_tokens: int = 160
+    """Both count the prompt."""
+
+
+class Recipe(BaseModel):
+    """How posts become weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    summary: str
+    method: Literal["lora", "full"]
+
+    # data
+    dedupe: bool = True
+    sequential_unescape: bool = False
+    """huggingtweets unescapes entities one after another, so `&amp;lt;` becomes `<`."""
+    heldout: bool = True
+    """Keep the newest tenth aside, never trained on, and report quality on it."""
+    layout: Literal["packed", "blocks"] = "packed"
+    """packed: whole posts in a row, none sees another. blocks: one stream of posts cut every `block_tokens` tokens."""
+    block_tokens: int = 1024
+    row_tokens: int = 192
+    """Tokens of posts in one optimizer step of a packed recipe."""
+    epochs: int = 1
+
+    # optimizer
+    learning_rate: float
+    schedule: Literal["linear", "cosine"] = "linear"
+    warmup: float = 0.0
+    """Share of the steps."""
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    precision: Literal["auto", "fp32"] = "auto"
+
+    # LoRA
+    rank: int = 16
+    alpha: int = 32
+
+    # stop
+    evaluations: int = 8
+    """Held-out evaluations over the training; the best one's weights are kept."""
+    patience: int = 3
+    """Evaluations without a better one before it stops; 0 never stops early."""
+
+    sampling: Sampling = Sampling()
+
+
+MYNAH = Recipe(
+    name="mynah",
+    summary="LoRA on every linear layer, whole posts, stopped and kept by held-out bits per byte.",
+    method="lora",
+    learning_rate=2e-3,
+)
+
+HUGGINGTWEETS = Recipe(
+    name="huggingtweets",
+    summary="The original: all weights, four shuffled epochs in blocks of 1,024 tokens, fp32, no held-out posts.",
+    method="full",
+    dedupe=False,
+    sequential_unescape=True,
+    heldout=False,
+    layout="blocks",
+    epochs=4,
+    learning_rate=1.372e-4,
+    schedule="cosine",
+    precision="fp32",
+    evaluations=0,
+    patience=0,
+)
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (MYNAH, HUGGINGTWEETS)}
