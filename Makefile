@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 SET_UP := $(PYTHON) requirements/install.py
-LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: \
+LOCK := $(VENV)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --only-binary :all: \
 	--generate-hashes --no-annotate --custom-compile-command "make lock" --no-emit-package torch --no-emit-package pip
 
 .DEFAULT_GOAL := help

@@ -80,6 +80,7 @@ def install(db: Database) -> bool:
                 short=counted.short,
                 kept=counted.kept,
                 duplicates=counted.duplicates,
+                quoted=counted.quoted,
                 characters=counted.characters,
                 train_posts=counted.train,
                 heldout_posts=counted.heldout,

@@ -21,7 +21,7 @@ from bot.app import App, reading, running
 from bot.commands import CloneRequest, SayRequest
 from bot.data_folder import DataFolder
 from bot.gateways import console
-from bot.gateways.text import findings_list, models_table, printable
+from bot.gateways.text import findings_list, models_table, printable, sentence
 from bot.settings import Settings
 from bot.setup_base import bring
 from storage.errors import MynahError
@@ -36,7 +36,7 @@ def main() -> int:
         logging.basicConfig(level=settings.logging.level, format="%(levelname)s %(name)s: %(message)s")
         return asyncio.run(_COMMANDS[options.command](settings, options))
     except MynahError as error:
-        print(f"mynah: {error}", file=sys.stderr)
+        print(f"mynah: {sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     clone.add_argument("file", type=Path, metavar="FILE", help="X archive (zip or folder), CSV, JSON, or text")
     clone.add_argument("--as", dest="handle", metavar="NAME", help="whose posts they are, where the file does not say")
     clone.add_argument("--recipe", metavar="R", help="mynah or huggingtweets")
+    clone.add_argument("--newest", type=int, metavar="N", help="learn from the newest N posts only")
     clone.add_argument("--heldout", action="store_true", help="report held-out quality for any recipe")
     clone.add_argument("--seed", type=int, metavar="N", help="for the same weights again on this machine")
     say = commands.add_parser("say", help="speak like someone, one post a line")
@@ -82,6 +83,7 @@ async def _clone(settings: Settings, options: argparse.Namespace) -> int:
         file=options.file,
         recipe=options.recipe,
         heldout=True if options.heldout else None,
+        newest=options.newest,
         requested_by="command line",
         seed=options.seed,
     )
@@ -113,7 +115,7 @@ async def _models(settings: Settings, options: argparse.Namespace) -> int:
 async def _export(settings: Settings, options: argparse.Namespace) -> int:
     async with _speaking(settings) as app:
         ready = await app.commands.export(options.handle, options.folder)
-    print(f"@{ready.persona.handle} is in {options.folder}")
+    print(printable(f"@{ready.persona.handle} is in {options.folder}"))
     return 0
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.bundled import bundled_handle
-from bot.cloning import Cloning
+from bot.cloning import Cloning, import_limits
 from bot.errors import CommandError, NotFound
 from bot.settings import Settings
 from bot.sources import open_source
@@ -24,6 +24,7 @@ from storage.learning import Sample
 from trainer.recipes import RECIPES, Recipe
 
 MOST_POSTS_AT_ONCE = 50
+SEEDS = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class CloneRequest:
     recipe: str | None = None
     heldout: bool | None = None
     """Keep posts aside and report quality, whatever the recipe says."""
+    newest: int | None = None
+    """Learn from so many of the newest posts only."""
     requested_by: str = "console"
     seed: int | None = None
 
@@ -86,12 +89,14 @@ class Commands:
         """
         recipe = self._recipe(request)
         file = request.file
-        if file is not None and not await asyncio.to_thread(file.exists):
-            raise CommandError(f"There is no file {file}.", "Check the path; quote it if it holds spaces.")
+        if request.seed is not None and not 0 <= request.seed < SEEDS:
+            raise CommandError(f"The seed {request.seed} cannot be used.", f"It is a number from 0 to {SEEDS - 1}.")
+        if file is not None:
+            await asyncio.to_thread(_refuse_missing, file)
         handle = request.handle or await self._handle_in(file)
         if file is None:
             await self._refuse_without_posts(handle)
-        seed = secrets.randbelow(2**32) if request.seed is None else request.seed
+        seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
         clone = await self._cloning.submit(handle, recipe, file, request.requested_by, seed)
         line = await self._store.run(clones.in_line)
         ahead = [waiting.id for waiting in line].index(clone.id) if clone.id in {one.id for one in line} else 0
@@ -156,8 +161,12 @@ class Commands:
         """Write a clone as a folder that `transformers.pipeline` loads.
 
         Raises:
-            NotFound, VoiceError.
+            CommandError, NotFound, VoiceError.
         """
+        try:
+            str(folder).encode()
+        except UnicodeEncodeError:
+            raise CommandError(f"The path {str(folder)!a} is not valid UTF-8.", "Name another folder.") from None
         return await self._speakers.export(handle, folder)
 
     async def warm(self, handle: str) -> None:
@@ -170,13 +179,16 @@ class Commands:
         if name not in RECIPES:
             raise NotFound(f"There is no recipe {name!r}.", f"Known are: {', '.join(RECIPES)}.")
         recipe = RECIPES[name]
-        return recipe if request.heldout is None else recipe.model_copy(update={"heldout": request.heldout})
+        if request.newest is not None and request.newest < 1:
+            raise CommandError(f"newest is {request.newest}.", "It is a number of posts, such as 3000.")
+        asked = {"heldout": request.heldout, "newest": request.newest}
+        return recipe.model_copy(update={key: value for key, value in asked.items() if value is not None})
 
     async def _handle_in(self, file: Path | None) -> str:
         """The account that a file names itself."""
         if file is None:
             raise CommandError("A clone needs a handle or a file.", "/clone @handle file=PATH")
-        source = await asyncio.to_thread(open_source, file)
+        source = await asyncio.to_thread(open_source, file, limits=import_limits(self._settings))
         if source.handle is None:
             raise CommandError(
                 f"{file.name} does not say whose posts it holds.", "Name the person: /clone @handle file=…"
@@ -199,3 +211,12 @@ class Commands:
         if len(theirs) != 1:
             raise CommandError("Who should speak?", "/say @handle; /models lists who can.")
         return theirs[0]
+
+
+def _refuse_missing(file: Path) -> None:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte in the path
+        raise CommandError(f"There is no file {file}.", "Check the path; quote it if it holds spaces.") from None
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}.", "Check the path and its permissions.") from None

@@ -41,6 +41,7 @@ class Counts:
     short: int
     kept: int
     duplicates: int
+    quoted: int
     characters: int
     train_posts: int
     heldout_posts: int

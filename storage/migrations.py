@@ -68,6 +68,7 @@ def m002_clones(db: Database) -> None:
             short integer,
             kept integer,
             duplicates integer,
+            quoted integer,
             characters integer,
             train_posts integer,
             heldout_posts integer,
@@ -175,7 +176,8 @@ def m005_views(db: Database) -> None:
             personas.handle, clones.version, clones.state, clones.id = personas.current_clone_id is true as is_current,
             personas.bundled, clones.recipe, clones.base,
             clones.downloaded as posts_downloaded, clones.reposts as posts_reposts, clones.short as posts_short,
-            clones.kept as posts_kept, clones.duplicates as posts_duplicate, clones.characters,
+            clones.kept as posts_kept, clones.duplicates as posts_duplicate,
+            clones.quoted as posts_quoting_others, clones.characters,
             clones.train_posts as posts_trained_on, clones.heldout_posts as posts_held_out, clones.warning,
             clones.bits_per_byte_before, clones.bits_per_byte_after,
             (

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,29 @@ def test_bot_starts_where_no_model_library_can_be_imported() -> None:
     subprocess.run(
         [sys.executable, "-c", IMPORT_ALL_BUT_BLOCKED, ",".join(BLOCKED), ",".join(own)], cwd=ROOT, check=True
     )
+
+
+def test_every_package_that_is_imported_is_declared_and_the_other_way_round() -> None:
+    declared = names(project()["project"]["dependencies"])
+    imported = third_party(*python_files("bot", "trainer", "storage"))
+    # pydantic_core is pydantic's own; zoneinfo reads tzdata where the system has no zones.
+    assert imported - {"pydantic-core"} == declared - {"tzdata"}
+    dev = names(project()["dependency-groups"]["dev"])
+    assert third_party(*python_files("tests", "bench")) - imported - dev == set()
+
+
+def third_party(*files: Path) -> set[str]:
+    """The distributions that files import from."""
+    modules: set[str] = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                modules.add(node.module.partition(".")[0])
+    foreign = modules - sys.stdlib_module_names - set(ROOMS)
+    distributions = packages_distributions()
+    return {canonical(distributions.get(module, [module])[0]) for module in foreign}
 
 
 def test_run_lock_has_what_the_project_depends_on() -> None:

@@ -103,7 +103,7 @@ def tiny_gpt2(folder: Path) -> Path:
         eos_token_id=0,
     )
     GPT2LMHeadModel(config).save_pretrained(folder)
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tiny_tokenizer(),
         bos_token=END,
         eos_token=END,

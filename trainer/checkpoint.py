@@ -1,6 +1,7 @@
-"""A training's place on disk: one safetensors file with weights, optimizer, best weights and random state.
+"""A training's place on disk: one safetensors file with weights, optimizer and best weights.
 
-Written beside and renamed, so a `kill -9` leaves the one before. Never pickle.
+Written beside and renamed, so a `kill -9` leaves the one before. Never pickle. There is no random state in it: each
+step of a training seeds its own.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Progress(BaseModel):
     best_step: int = 0
     stale: int = 0
     """Evaluations since the best one."""
+    looked: int = 0
+    """The step of the last evaluation; a checkpoint may fall between a step and its evaluation."""
     last_loss: float = 0.0
 
 
@@ -50,9 +53,6 @@ def save(state: State, folder: Path) -> None:
     for name, weight in state.weights.items():
         for key, tensor in state.optimizer.state.get(weight, {}).items():
             tensors[f"{key}/{name}"] = tensor
-    tensors["random/cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random/cuda"] = torch.cuda.get_rng_state()
     beside = folder / f"{NAME}.part"
     save_file(
         {name: tensor.contiguous() for name, tensor in tensors.items()},
@@ -88,7 +88,4 @@ def load(state: State, folder: Path) -> bool:
                 }
     state.best_weights = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best/")}
     state.progress = progress
-    torch.set_rng_state(tensors["random/cpu"])
-    if torch.cuda.is_available() and "random/cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random/cuda"])
     return True

@@ -26,6 +26,10 @@ _ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
 _ENTITY = re.compile("|".join(_ENTITIES))
 _LINK = re.compile(r" https?:\S+|https?:\S+ |\nhttps?:\S+|https?:\S+")
 _LINK_OR_PICTURE = re.compile(r"(?:https?:|pic\.twitter\.com/)\S+")
+_DANGLING = re.compile(r"(?:\s+(?:[-–—=|:]*[-–—=|:>→]|via))+$", re.IGNORECASE)
+"""What pointed at a link at the end: ` -`, ` =>`, ` via`."""
+_QUOTE = re.compile(r"[.\s]*[\"“”'‘]\s*@\w+\s*:?\s")
+"""A quote by hand, from before there was a button for it: `"@someone: their words"`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Corpus:
     short: int
     kept: int
     duplicates: int
+    quoted: int
     characters: int
     train: tuple[CleanPost, ...]
     heldout: tuple[CleanPost, ...]
@@ -81,17 +86,28 @@ def unescape(text: str, *, sequential: bool) -> str:
 def clean(text: str, recipe: Recipe) -> str:
     """A post's text as it is learned: no entities, no links, single spaces.
 
-    `mynah` also removes picture links, and leaves a space where a link was glued to words, so that none run together.
+    `mynah` (`tidy_links`) also removes picture links, and leaves a space where a link was glued to words.
     """
     text = unescape(text, sequential=recipe.sequential_unescape)
-    text = _LINK.sub("", text) if recipe.sequential_unescape else _LINK_OR_PICTURE.sub(" ", text)
-    return " ".join(text.split())
+    if not recipe.tidy_links:
+        return " ".join(_LINK.sub("", text).split())
+    return " ".join(_LINK_OR_PICTURE.sub(" ", text).split())
+
+
+def tidy(text: str, raw: str) -> str:
+    """A cleaned post without the dash, arrow or `via` that only pointed at a link at its end."""
+    return _DANGLING.sub("", text) if _LINK_OR_PICTURE.search(raw) else text
 
 
 def says_something(text: str) -> bool:
     """Whether at least three words hold no link, mention or hashtag."""
     plain = sum(1 for word in text.split() if not any(mark in word.lower() for mark in ("http", "@", "#")))
     return plain >= MIN_PLAIN_WORDS
+
+
+def quotes_someone(text: str) -> bool:
+    """Whether a post is somebody else's words, quoted by hand."""
+    return _QUOTE.match(text) is not None
 
 
 def heldout_count(kept: int) -> int:
@@ -102,9 +118,10 @@ def heldout_count(kept: int) -> int:
 
 def build(posts: Iterable[RawPost], recipe: Recipe) -> Corpus:
     """Clean, count and split. Undated posts count as older than dated ones, in the order given."""
+    by_time = sorted(posts, key=lambda post: post.created_at.timestamp() if post.created_at else float("-inf"))
     downloaded = reposts = short = 0
-    kept: list[tuple[float, CleanPost]] = []
-    for post in posts:
+    counted: list[CleanPost] = []
+    for post in by_time[-recipe.newest :] if recipe.newest else by_time:
         downloaded += 1
         if post.kind == "repost":
             reposts += 1
@@ -113,10 +130,8 @@ def build(posts: Iterable[RawPost], recipe: Recipe) -> Corpus:
         if not says_something(text):
             short += 1
             continue
-        age = post.created_at.timestamp() if post.created_at else float("-inf")
-        kept.append((age, CleanPost(post.id, text)))
-    kept.sort(key=lambda pair: pair[0])
-    ordered = [post for _, post in kept]
+        counted.append(CleanPost(post.id, tidy(text, post.text) if recipe.tidy_links else text))
+    ordered = [post for post in counted if not (recipe.drop_quotes and quotes_someone(post.text))]
     aside = heldout_count(len(ordered)) if recipe.heldout else 0
     train, kept_aside = ordered[: len(ordered) - aside], ordered[len(ordered) - aside :]
     if recipe.dedupe:
@@ -128,8 +143,9 @@ def build(posts: Iterable[RawPost], recipe: Recipe) -> Corpus:
         downloaded=downloaded,
         reposts=reposts,
         short=short,
-        kept=len(ordered),
+        kept=len(counted),
         duplicates=len(ordered) - len(train) - len(kept_aside),
+        quoted=len(counted) - len(ordered),
         characters=sum(len(post.text) for post in ordered),
         train=tuple(train),
         heldout=tuple(kept_aside),

@@ -128,16 +128,20 @@ def train(run: Run) -> bool:
     voices = _stations(total, SAMPLES) - {total}
     clock = _Clock(total, state.progress.step)
     run.model.train()
-    while state.progress.step < total:
-        row = run.rows[state.progress.step]
-        rate = learning_rate(recipe, state.progress.step, total)
+    while True:
+        step = state.progress.step
+        if step in looks and step > state.progress.looked:
+            _look(run, step)
+        if step == total:
+            return False
+        if recipe.patience and state.progress.stale >= recipe.patience:
+            return True
+        row = run.rows[step]
+        rate = learning_rate(recipe, step, total)
+        torch.manual_seed(run.job.seed + step)  # dropout is the same however often the training was cut
         loss = _backward(run, row)
         if not math.isfinite(loss):
-            raise JobFailed(
-                "diverged",
-                f"The training diverged at step {state.progress.step + 1} of {total}: its loss is no longer a number.",
-                'Try a smaller learning rate, or precision = "fp32" in config.toml.',
-            )
+            raise _diverged(step + 1, total)
         with run.lock:
             torch.nn.utils.clip_grad_norm_(state.weights.values(), recipe.clip)
             for group in state.optimizer.param_groups:
@@ -151,12 +155,9 @@ def train(run: Run) -> bool:
             run.emit(Step(step=step, of=total, loss=loss, tokens_per_s=clock.tokens_per_s, eta_s=clock.eta_s(step)))
         if step in voices:
             _say_samples(run, step)
-        if step in looks and _look(run, step):
-            return True
         if clock.checkpoint_due():
             with clock.checkpointing():
                 run.save_checkpoint()
-    return False
 
 
 def learning_rate(recipe: Recipe, step: int, total: int) -> float:
@@ -182,6 +183,7 @@ def _count(job: FinetuneJob, emit: Emit) -> corpus.Corpus:
         short=posts.short,
         kept=posts.kept,
         duplicates=posts.duplicates,
+        quoted=posts.quoted,
         characters=posts.characters,
         train=len(posts.train),
         heldout=len(posts.heldout),
@@ -267,19 +269,29 @@ def _backward(run: Run, row: Row) -> float:
     return loss.item()
 
 
-def _look(run: Run, step: int) -> bool:
-    """Held-out bits per byte now; keeps the best weights; True when it is time to stop."""
-    progress, patience = run.state.progress, run.job.recipe.patience
+def _look(run: Run, step: int) -> None:
+    """Held-out bits per byte now; keeps the best weights."""
+    progress = run.state.progress
     bits = evaluate.bits_per_byte(run.model, run.quick_rows, evaluate.text_bytes(run.quick_posts))
+    if not math.isfinite(bits):
+        raise _diverged(step, len(run.rows))
     best = progress.best is None or bits < progress.best
     with run.lock:
+        progress.looked = step
         if best:
             progress.best, progress.best_step, progress.stale = bits, step, 0
             run.state.best_weights = {name: weight.detach().clone() for name, weight in run.state.weights.items()}
         else:
             progress.stale += 1
     run.emit(Evaluated(stage="during", step=step, bits_per_byte=bits, posts=len(run.quick_posts), best=best))
-    return bool(patience) and progress.stale >= patience
+
+
+def _diverged(step: int, total: int) -> JobFailed:
+    return JobFailed(
+        "diverged",
+        f"The training diverged at step {step} of {total}: its loss is no longer a number.",
+        'Try a smaller learning rate, or precision = "fp32" in config.toml.',
+    )
 
 
 def _say_samples(run: Run, step: int) -> None:

@@ -13,7 +13,10 @@ import platform
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
+
+from safetensors import SafetensorError
 
 from trainer.protocol import Finished
 from trainer.stream import Emit
@@ -42,13 +45,13 @@ class Lifeline:
 
     def _await_sigterm(self) -> None:
         signal.sigwait({signal.SIGTERM})
-        code, step = 0, 0
+        code = 1
         try:
-            if self.checkpoint is not None:
-                step = self.checkpoint()
+            step = self.checkpoint() if self.checkpoint is not None else 0
             self._emit(Finished(reason="checkpointed", step=step))
-        except OSError:
-            code = 1  # a full disk: the checkpoint before this one still stands
+            code = 0
+        except (OSError, SafetensorError):
+            traceback.print_exc()  # a full disk: the checkpoint before this one still stands
         finally:
             os._exit(code)
 

@@ -118,6 +118,8 @@ class Counted(_Message):
     kept: int
     duplicates: int
     """Kept posts whose cleaned text was there before; left out of training by recipes that dedupe."""
+    quoted: int = 0
+    """Kept posts that quote somebody else by hand; left out of training by recipes that drop quotes."""
     characters: int
     train: int
     heldout: int

@@ -33,7 +33,13 @@ class Recipe(BaseModel):
     method: Literal["lora", "full"]
 
     # data
+    newest: int | None = None
+    """Only so many of the newest posts; None takes all."""
     dedupe: bool = True
+    drop_quotes: bool = True
+    """Leave out what is quoted by hand (`"@someone: …"`): it is kept and counted, but not the person's voice."""
+    tidy_links: bool = True
+    """Remove picture links too, and the dash or arrow that pointed at a link."""
     sequential_unescape: bool = False
     """huggingtweets unescapes entities one after another, so `&amp;lt;` becomes `<`."""
     heldout: bool = True
@@ -79,6 +85,8 @@ HUGGINGTWEETS = Recipe(
     summary="The original: all weights, four shuffled epochs in blocks of 1,024 tokens, fp32, no held-out posts.",
     method="full",
     dedupe=False,
+    drop_quotes=False,
+    tidy_links=False,
     sequential_unescape=True,
     heldout=False,
     layout="blocks",

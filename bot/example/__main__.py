@@ -16,7 +16,7 @@ from trainer.catalog import SMOLLM2
 from trainer.protocol import AnyEvent, Counted, Evaluated, Failed, FinetuneJob, Sample, Saved, Started
 from trainer.recipes import MYNAH
 
-RECIPE = MYNAH.model_copy(update={"rank": 4, "alpha": 8, "epochs": 3})
+RECIPE = MYNAH.model_copy(update={"rank": 4, "alpha": 8, "epochs": 2})
 """Rank 4, so that the adapter ships in under 3 MB."""
 SEED = 20261124
 _HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ from bot.commands import CloneRequest, SayRequest
 from bot.errors import CommandError
 
 FORMS = {
-    "clone": "/clone [@handle] file=PATH [recipe=NAME] [heldout=yes|no] [seed=N]",
+    "clone": "/clone [@handle] file=PATH [recipe=NAME] [newest=N] [heldout=yes|no] [seed=N]",
     "say": '/say [@handle] [prompt="…"] [count=N] [seed=N]',
     "models": "/models",
     "train": "/train status | watch | cancel [@handle]",
@@ -21,7 +21,7 @@ FORMS = {
     "quit": "/quit",
 }
 _KEYS = {
-    "clone": ("file", "recipe", "heldout", "seed", "source"),
+    "clone": ("file", "recipe", "newest", "heldout", "seed", "source"),
     "say": ("prompt", "count", "seed"),
 }
 _OPTION = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
@@ -48,7 +48,7 @@ def parse(text: str) -> Line:
     text = text.strip()
     if text[:1] not in ("/", "!"):
         raise CommandError("Commands begin with a slash.", "/help lists them; to hear somebody: /say @handle")
-    name, _, rest = text[1:].partition(" ")
+    name, rest = [*text[1:].split(maxsplit=1), "", ""][:2]
     name = name.lower()
     if name not in FORMS:
         raise CommandError(f"There is no command /{name}.", _nearest(name, list(FORMS), "/") + "/help lists them.")
@@ -56,21 +56,22 @@ def parse(text: str) -> Line:
         parts = shlex.split(rest)
     except ValueError:
         raise CommandError("A quote is opened and not closed.", f"The form is {FORMS[name]}") from None
+    keys = _KEYS.get(name, ())
     handle: str | None = None
     words: list[str] = []
     options: dict[str, str] = {}
     for part in parts:
         option = _OPTION.fullmatch(part)
-        if option and not words:
+        if option and option[1] in keys:
             options[option[1]] = option[2]
-        elif part.startswith("@") and handle is None and not words:
+        elif option and not words:
+            raise CommandError(
+                f"/{name} has no option {option[1]}.", f"{_nearest(option[1], list(keys), '')}The form is {FORMS[name]}"
+            )
+        elif part.startswith("@") and handle is None and (name != "say" or not words):  # a prompt may name people
             handle = part
         else:
             words.append(part)
-    for key in options:
-        if key not in _KEYS.get(name, ()):
-            hint = _nearest(key, list(_KEYS.get(name, ())), "")
-            raise CommandError(f"/{name} has no option {key}.", f"{hint}The form is {FORMS[name]}")
     return Line(name, handle, tuple(words), options)
 
 
@@ -88,17 +89,18 @@ def clone_request(line: Line, requested_by: str) -> CloneRequest:
         raise CommandError(f"heldout is {heldout!r}.", "It is yes or no.")
     return CloneRequest(
         handle=line.handle,
-        file=Path(file).expanduser() if file else None,
+        file=_path(file) if file else None,
         recipe=line.options.get("recipe"),
         heldout=_YES_NO[heldout] if heldout else None,
+        newest=_whole_number(line, "newest"),
         requested_by=requested_by,
         seed=_whole_number(line, "seed"),
     )
 
 
 def say_request(line: Line) -> SayRequest:
-    """What `/say` asks for; words that are no option are the prompt. Raises CommandError."""
-    prompt = line.options.get("prompt", " ".join(line.words))
+    """What `/say` asks for; words that are no option are the prompt, or its rest. Raises CommandError."""
+    prompt = " ".join([*filter(None, [line.options.get("prompt")]), *line.words])
     count = _whole_number(line, "count")
     return SayRequest(line.handle, prompt, 1 if count is None else count, _whole_number(line, "seed"))
 
@@ -107,7 +109,7 @@ def export_folder(line: Line) -> Path:
     """Where `/export` writes. Raises CommandError where no folder is named."""
     if len(line.words) != 1:
         raise CommandError("/export needs one folder.", f"The form is {FORMS['export']}")
-    return Path(line.words[0]).expanduser()
+    return _path(line.words[0])
 
 
 def the_handle(line: Line) -> str:
@@ -115,6 +117,19 @@ def the_handle(line: Line) -> str:
     if line.handle is None:
         raise CommandError(f"/{line.name} needs a handle.", f"The form is {FORMS[line.name]}")
     return line.handle
+
+
+def refuse_words(line: Line, known: int) -> None:
+    """Raises CommandError where there are more words than the command takes: half a command is not done."""
+    if len(line.words) > known:
+        raise CommandError(f"{line.words[known]!r} is one word too many.", f"The form is {FORMS[line.name]}")
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise CommandError(f"{text!r} names the home of nobody known here.", "Write the path in full.") from None
 
 
 def _whole_number(line: Line, key: str) -> int | None:

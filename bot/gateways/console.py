@@ -9,11 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import Completer, NestedCompleter
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console as Screen
@@ -23,13 +22,23 @@ from bot.app import App
 from bot.bundled import bundled_handle
 from bot.cloning import Update
 from bot.commands import CloneRequest
+from bot.errors import CommandError
 from bot.gateways import text
-from bot.gateways.command_line import FORMS, Line, clone_request, export_folder, parse, say_request, the_handle
+from bot.gateways.command_line import (
+    FORMS,
+    Line,
+    clone_request,
+    export_folder,
+    parse,
+    refuse_words,
+    say_request,
+    the_handle,
+)
+from bot.gateways.completion import CommandCompleter
 from bot.settings import Settings
 from storage.clones import MOVES
 from storage.errors import MynahError
 from trainer.protocol import Step
-from trainer.recipes import RECIPES
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +53,7 @@ class Console:
         self._screen = screen
         self._following: str | None = None
         self._task: asyncio.Future[None] | None = None
+        self._cancelling: asyncio.Future[None] | None = None
         self.refused = 0
 
     async def serve_pipe(self) -> None:
@@ -54,13 +64,19 @@ class Console:
 
     async def serve_terminal(self, history: Path) -> None:
         """A prompt with history and completion, until `/quit` or Ctrl-D."""
-        session: PromptSession[str] = PromptSession(history=FileHistory(str(history)))
+        session: PromptSession[str] = PromptSession(history=_private_history(history))
         warming = asyncio.create_task(self._warm())
         try:
             while True:
                 try:
                     with patch_stdout():
-                        line = await session.prompt_async("mynah> ", completer=await self._completer())
+                        # Ctrl-C is a key here. The signal stays `interrupt`'s: what prompt_toolkit sets in its place
+                        # it does not put back, and then no training could be cancelled by Ctrl-C.
+                        line = await session.prompt_async(
+                            "mynah> ",
+                            completer=CommandCompleter(await self._app.commands.handles()),
+                            handle_sigint=False,
+                        )
                 except EOFError:
                     return
                 except KeyboardInterrupt:
@@ -93,8 +109,7 @@ class Console:
         if self._following is not None:
             clone_id, self._following = self._following, None
             self._say("Cancelling the training …")
-            task = asyncio.ensure_future(self._app.cloning.cancel(clone_id))
-            task.add_done_callback(lambda done: done.exception())
+            self._cancelling = asyncio.ensure_future(self._app.cloning.cancel(clone_id))
         elif self._task is not None:
             self._task.cancel()
 
@@ -149,6 +164,7 @@ class Console:
                 under_way = await self._app.commands.train_status()
                 self._say(*(text.models_table(under_way) if under_way else ["Nothing is being trained."]))
             case ("cancel",):
+                refuse_words(line, 1)
                 cancelled = await self._app.commands.train_cancel(line.handle)
                 self._say(f"@{cancelled.handle}: cancelled.")
             case ("watch",):
@@ -159,7 +175,7 @@ class Console:
                     else:
                         self._say("Nothing is being trained.")
             case _:
-                parse(f"/train{line.words[0]}")
+                raise CommandError(f"/train does not know {line.words[0]!r}.", f"The form is {FORMS['train']}")
 
     async def _follow(self, clone_id: str, updates: asyncio.Queue[Update]) -> None:
         """Show a clone's life until it ends."""
@@ -174,6 +190,7 @@ class Console:
                         show_step(update.handle, update.event)
                     self._tell(update)
                     if not MOVES[update.clone.state] and update.event is None:
+                        self.refused += update.clone.state == "cancelled"
                         return
         finally:
             self._following = None
@@ -188,7 +205,7 @@ class Console:
 
     def _say(self, *lines: str) -> None:
         for line in lines:
-            self._screen.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._screen.print(text.printable(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def _complain(self, error: MynahError) -> None:
         print(text.sentence(error), file=sys.stderr, flush=True)
@@ -200,21 +217,11 @@ class Console:
         except MynahError as error:
             log.info("The voice did not start ahead of time: %s", error)
 
-    async def _completer(self) -> Completer:
-        handles = {f"@{handle}": None for handle in await self._app.commands.handles()}
-        recipes = {f"recipe={name}": None for name in RECIPES}
-        options = {handle: {"file=": None, **recipes} for handle in handles}
-        return NestedCompleter.from_nested_dict(
-            {
-                "/clone": options,
-                "/say": {handle: {"prompt=": None, "count=": None} for handle in handles},
-                "/export": handles,
-                "/train": {"status": None, "watch": None, "cancel": handles},
-                "/models": None,
-                "/help": None,
-                "/quit": None,
-            }
-        )
+
+def _private_history(path: Path) -> FileHistory:
+    """What was typed, readable by its owner alone: prompts are as private as the database."""
+    path.touch(mode=0o600)
+    return FileHistory(str(path))
 
 
 @contextmanager
@@ -227,7 +234,7 @@ def _progress(screen: Screen) -> Iterator[Callable[[str, Step], None]]:
             nonlocal last
             if step.step == step.of or time.monotonic() - last >= STEP_LINE_EVERY_S:
                 last = time.monotonic()
-                screen.print(text.step_line(handle, step), markup=False, highlight=False, soft_wrap=True)
+                screen.print(text.step_line(handle, step), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
         yield show_line
         return
@@ -247,9 +254,11 @@ async def _lines_of_stdin() -> AsyncIterator[str]:
     lines: asyncio.Queue[bytes] = asyncio.Queue()
 
     def read() -> None:
-        for line in sys.stdin.buffer:
-            loop.call_soon_threadsafe(lines.put_nowait, line)
-        loop.call_soon_threadsafe(lines.put_nowait, b"")
+        # Not sys.stdin: its lock, held while this waits, would abort the interpreter when it ends.
+        with suppress(RuntimeError), open(0, "rb", closefd=False) as stdin:  # the loop may be closed by then
+            for line in stdin:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, b"")
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
     while line := await lines.get():

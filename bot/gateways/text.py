@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from bot.cloning import Update
 from bot.commands import Said
@@ -18,8 +18,8 @@ RULE = "─" * 34
 
 
 def printable(text: str) -> str:
-    """Text without control characters, which could drive a terminal."""
-    return "".join(" " if unicodedata.category(character) == "Cc" else character for character in text)
+    """Text without control characters, which could drive a terminal, and half characters, which none can show."""
+    return "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in text)
 
 
 def sentence(error: MynahError) -> str:
@@ -40,9 +40,14 @@ def data_table(counted: Counted) -> list[str]:
     split = f"  {counted.train:,} to learn from"
     if counted.heldout:
         split += f", the newest {counted.heldout:,} held out to measure on"
-    if counted.duplicates:
-        split += f", {counted.duplicates:,} said twice left out"
-    return [*lines, f"{split}; {counted.characters:,} characters."]
+    left_out = [
+        f"{count:,} {why}"
+        for count, why in ((counted.duplicates, "said before"), (counted.quoted, "quoting others by hand"))
+        if count
+    ]
+    if left_out:
+        split += f"; left out: {', '.join(left_out)}"
+    return [*lines, f"{split}. {counted.characters:,} characters."]
 
 
 def told(update: Update) -> list[str]:
@@ -121,9 +126,7 @@ def findings_list(findings: Sequence[Finding]) -> list[str]:
 
 def greeting(settings: Settings, handles: Sequence[str], under_way: Sequence[Overview]) -> list[str]:
     """What a person reads at the start."""
-    lines = [
-        f"Mynah {version('mynah')} speaks like people post. Base {settings.base_model}, data in {settings.data_dir}"
-    ]
+    lines = [f"Mynah{_version()} speaks like people post. Base {settings.base_model}, data in {settings.data_dir}"]
     for clone in under_way:
         lines.append(f"The training of @{clone.handle} goes on: /train watch shows it.")
     names = ", ".join(f"@{handle}" for handle in handles[:8]) + (" …" if len(handles) > 8 else "")
@@ -132,6 +135,14 @@ def greeting(settings: Settings, handles: Sequence[str], under_way: Sequence[Ove
         lines.append(f'  /say @{handles[0]} prompt="My dream is" count=5')
     lines.append("  /clone @you file=your-x-archive.zip    learns from your own posts; /help lists the rest")
     return lines
+
+
+def _version() -> str:
+    """The version, where Mynah is installed; a bare checkout has none."""
+    try:
+        return f" {version('mynah')}"
+    except PackageNotFoundError:
+        return ""
 
 
 def _state(update: Update) -> list[str]:

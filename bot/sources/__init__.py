@@ -43,21 +43,22 @@ def open_source(path: Path, *, author: str | None = None, limits: Limits = DEFAU
     `author` is the person's handle: the name for posts that have none, and whom to keep where a file holds several.
     Raises SourceError for what cannot be read, UnsafeFile for what should not be, NoPosts for what holds none.
     """
+    name = path.absolute().name
     files = list_files(path, limits)
     handle = author.strip().removeprefix("@") if author else None
     if x_archive.is_archive(files):
         archive = x_archive.open_archive(files, limits)
         owner = archive.owner.handle or handle
-        drafts, _ = _peek(archive.drafts, path.name)
+        drafts, _ = _peek(archive.drafts, name)
         return Source("x_archive", owner, archive.owner.display_name, _posts(drafts, "x_archive", owner, limits))
-    chosen = _choose(files, path.name)
+    chosen = _choose(files, name)
     admit(chosen, limits)
     kinds = sorted({_kind(file, limits) for file in chosen})
     if len(kinds) > 1:
-        raise SourceError(f"{path.name} holds files of several kinds ({', '.join(kinds)}).", "Give one of the files.")
-    drafts, head = _peek(_drafts(chosen, _READERS[kinds[0]], limits), path.name)
-    person = _only_person(head, path.name, handle)
-    posts = _posts(_of_person(drafts, person, path.name), kinds[0], person.handle or handle, limits)
+        raise SourceError(f"{name} holds files of several kinds ({', '.join(kinds)}).", "Give one of the files.")
+    drafts, head = _peek(_drafts(chosen, _READERS[kinds[0]], limits), name)
+    person = _only_person(head, name, handle)
+    posts = _posts(_of_person(drafts, person, name), kinds[0], person.handle or handle, limits)
     return Source(kinds[0], person.handle or handle, person.display_name, posts)
 
 
@@ -122,7 +123,7 @@ class _Person:
 
     handle: str | None
     display_name: str | None
-    is_one_of_several: bool
+    is_asked_for: bool
 
 
 def _only_person(head: Sequence[Draft], name: str, wanted: str | None) -> _Person:
@@ -142,7 +143,7 @@ def _of_person(drafts: Iterator[Draft], person: _Person, name: str) -> Iterator[
     for found in drafts:
         handle = handle or found.author or None
         if found.author and handle and found.author.lower() != handle.lower():
-            if person.is_one_of_several:
+            if person.is_asked_for:
                 continue
             raise _several_people(name, [handle, found.author])
         yield found

@@ -64,7 +64,7 @@ def list_files(path: Path, limits: Limits) -> list[PostFile]:
             is_zip = stream.read(4) in (b"PK\3\4", _END_OF_DIRECTORY)
         if is_zip:
             return sorted(_members(real, limits), key=lambda file: file.name)
-        return [PostFile(path.name, real, size)]
+        return [PostFile(path.absolute().name, real, size)]
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise SourceError(f"There is no file {path}.", "Check the name; a path with spaces needs quotes.") from None
     except OSError as error:

@@ -61,6 +61,8 @@ class _Adapter:
 def adapter_gguf(adapter: Path, base: Path) -> Path:
     """The GGUF file of a peft adapter for `base`, converted once for each content and kept beside the folder.
 
+    Its tensors are float32: for float16 ones llama.cpp rounds what it multiplies them with, and gains no speed.
+
     Raises UnsupportedSpeaker where llama.cpp cannot express the adapter, VoiceError where its files are missing or
     broken.
     """

@@ -130,9 +130,9 @@ def _load(speaker: Speaker, folder: Path, context_tokens: int) -> _Voice:
     if end is None:
         raise UnsupportedSpeaker(f"The base of {speaker.key} has no {END_OF_TEXT} token.")
     # What a folder says about sampling is its author's taste; ours comes with each request.
-    model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig()
     limit = int(getattr(model.config, "max_position_embeddings", context_tokens))
-    model.eval()  # type: ignore[no-untyped-call]
+    model.eval()
     return _Voice(model, tokenizer, end, frozenset(tokenizer.all_special_tokens), min(limit, context_tokens))
 
 
@@ -155,7 +155,7 @@ def _sample(
     output = cast(GenerationMixin, voice.model).generate(
         prompts,
         attention_mask=torch.ones_like(prompts),
-        generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
+        generation_config=GenerationConfig(
             max_new_tokens=room, do_sample=False, eos_token_id=voice.end, pad_token_id=voice.end
         ),
         logits_processor=LogitsProcessorList(warp),

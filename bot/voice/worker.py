@@ -1,13 +1,13 @@
 """A voice in a process of its own: `python -m bot.voice.worker ENGINE`, requests in on stdin, answers out on stdout.
 
-It ends when stdin closes, which it also does when the bot dies, and on SIGTERM. SIGINT is the bot's to handle. No
-prompt, post or reply is ever logged.
+It ends when stdin closes, which it also does when the bot dies. SIGTERM ends it at once: it has nothing to put in
+order, and a handler in Python would wait for the main thread, which waits for a request. SIGINT is the bot's to handle.
+No prompt, post or reply is ever logged.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
@@ -26,14 +26,12 @@ _ANSWERING_AT_ONCE = 16
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Serve until stdin closes or SIGTERM comes."""
+    """Serve until stdin closes."""
     options = _parse(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     answers = _claim_stdout()
     engine = _open_engine(options)
-    with contextlib.suppress(SystemExit):
-        _Worker(engine, answers).serve(sys.stdin.buffer)
+    _Worker(engine, answers).serve(sys.stdin.buffer)
     # A native thread may be in the middle of a batch; nobody waits for it, and it only reads its files.
     os._exit(0)
 
@@ -42,9 +40,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bot.voice.worker", description=__doc__)
     parser.add_argument("engine", choices=get_args(EngineName))
     parser.add_argument("--slots", type=int, default=8, help="samples made at once")
-    parser.add_argument("--context-tokens", type=int, default=512, help="tokens of one sample, prompt included")
+    parser.add_argument("--context-tokens", type=int, default=256, help="tokens of one sample, prompt included")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes the physical cores")
-    parser.add_argument("--adapters", type=int, default=8, help="adapters kept ready on one base")
+    parser.add_argument("--adapters", type=int, default=4, help="adapters kept ready on one base")
     return parser.parse_args(arguments)
 
 

@@ -190,3 +190,9 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         grown, said = growth_of_import(tmp_path / name)
         assert says in said
         assert grown < 60, name
+
+
+def test_link_that_the_person_names_is_followed(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"real.js": TWEETS})
+    (tmp_path / "mine").symlink_to(tmp_path / "real.js")
+    assert len(posts_in(tmp_path / "mine")) == 1

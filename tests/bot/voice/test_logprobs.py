@@ -47,7 +47,7 @@ async def test_two_adapters_are_served_side_by_side(voice: Voice, cast: Cast, ti
     second = await voice.logprobs(other, TEXTS)
 
     assert _agree(second, _torch_scores(_adapted(other), tiny_llama))
-    assert await voice.logprobs(cast.adapted, TEXTS) == first
+    assert _agree(await voice.logprobs(cast.adapted, TEXTS), first)
 
 
 async def test_changed_adapter_is_not_served_stale(voice: Voice, tiny_llama: Path, tmp_path: Path) -> None:

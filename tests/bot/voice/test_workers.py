@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import signal
 import subprocess
 import sys
@@ -18,12 +20,34 @@ from bot.voice.process import VoiceSettings
 from bot.voice.service import Voice
 from bot.voice.wire import Answer, Load, to_line
 from tests.bot.voice.conftest import Cast
+from tests.tiny import tiny_lora
 from trainer.recipes import Sampling
 
 SETTINGS = VoiceSettings(slots=4, context_tokens=256, threads=1)
 SHORT = Sampling(min_tokens=4, max_tokens=32)
 LONG = Sampling(min_tokens=4, max_tokens=250)
 REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def broken_bases(tiny_llama: Path, tmp_path: Path) -> dict[str, Path]:
+    bases = {"noise": tmp_path / "noise.gguf", "cut": tmp_path / "cut.gguf"}
+    bases["noise"].write_bytes(b"GGUF" + bytes(range(256)))
+    bases["cut"].write_bytes(tiny_llama.read_bytes()[:-2000])
+    return bases
+
+
+@pytest.fixture
+def second_adapter(tiny_llama: Path, tmp_path: Path) -> Path:
+    return tiny_lora(tmp_path / "second", tiny_llama, seed=2)
+
+
+@pytest.fixture
+def unconvertible_adapter(tiny_llama: Path, tmp_path: Path) -> Path:
+    folder = tiny_lora(tmp_path / "scaled", tiny_llama)
+    config = folder / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"use_rslora": True}))
+    return folder
 
 
 @pytest.mark.parametrize("engine", ["llamacpp", "plain"])
@@ -47,8 +71,7 @@ async def test_worker_that_dies_again_and_again_is_reported(cast: Cast) -> None:
         killing = asyncio.create_task(_kill_every_worker())
 
         with pytest.raises(VoiceError, match="stopped 2 times"):
-            while True:
-                await voice.speak(cast.llamacpp, "My", 40, 1, LONG)
+            await voice.speak(cast.llamacpp, "My", 40, 1, LONG)
 
         killing.cancel()
         assert await voice.speak(cast.llamacpp, "My", 1, 1, SHORT)
@@ -102,29 +125,54 @@ async def test_cancelled_request_frees_the_worker(cast: Cast) -> None:
         assert time.monotonic() - started < 5
 
 
-async def test_speaker_without_a_model_is_told(voice: Voice, tmp_path: Path) -> None:
-    with pytest.raises(VoiceError, match="nobody cannot speak here"):
-        await voice.warm(Speaker("nobody"))
-    with pytest.raises(VoiceError, match="is missing"):
-        await voice.warm(Speaker("gone", base=tmp_path / "gone.gguf"))
-    with pytest.raises(VoiceError, match="is not in"):
-        await voice.warm(Speaker("gone", model=tmp_path / "gone"))
+@pytest.mark.parametrize(
+    ("speaker", "told"),
+    [
+        (Speaker("nobody"), "nobody cannot speak here"),
+        (Speaker("gone", base=Path("gone.gguf")), "is missing"),
+        (Speaker("gone", model=Path("gone")), "is not in gone"),
+    ],
+)
+async def test_speaker_without_a_model_is_told(speaker: Speaker, told: str) -> None:
+    async with Voice(SETTINGS) as voice:
+        with pytest.raises(VoiceError, match=told):
+            await voice.warm(speaker)
 
 
-async def test_broken_base_is_told(voice: Voice, tiny_llama: Path, tmp_path: Path) -> None:
-    noise, cut = tmp_path / "noise.gguf", tmp_path / "cut.gguf"
-    _write(noise, b"GGUF" + bytes(range(256)))
-    _write(cut, tiny_llama.read_bytes()[:-2000])
+async def test_broken_base_is_told(broken_bases: dict[str, Path]) -> None:
+    async with Voice(SETTINGS) as voice:
+        with pytest.raises(VoiceError, match="not a readable GGUF file"):
+            await voice.warm(Speaker("noise", base=broken_bases["noise"]))
+        with pytest.raises(VoiceError, match="cannot load cut"):
+            await voice.warm(Speaker("cut", base=broken_bases["cut"]))
 
-    with pytest.raises(VoiceError, match="not a readable GGUF file"):
-        await voice.warm(Speaker("noise", base=noise))
-    with pytest.raises(VoiceError, match="cannot load cut"):
-        await voice.warm(Speaker("cut", base=cut))
+
+async def test_more_adapters_than_are_kept_take_turns(cast: Cast, second_adapter: Path) -> None:
+    second = Speaker("second", cast.llamacpp.base, second_adapter)
+    async with Voice(VoiceSettings(slots=2, context_tokens=256, threads=1, adapters=1)) as voice:
+        said = [await voice.speak(speaker, "My", 2, 1, SHORT) for speaker in (cast.adapted, second, cast.adapted)]
+        together = await asyncio.gather(
+            *(voice.speak(speaker, "My", 2, 1, SHORT) for speaker in [cast.adapted, second] * 4)
+        )
+
+    assert said[0] == said[2] != said[1]
+    assert together == [said[0], said[1]] * 4
+
+
+async def test_plain_engine_speaks_where_llamacpp_cannot(
+    cast: Cast, tiny_gpt2: Path, unconvertible_adapter: Path
+) -> None:
+    async with Voice(SETTINGS) as voice:
+        speaker = Speaker("both", cast.llamacpp.base, unconvertible_adapter, tiny_gpt2)
+        assert await voice.speak(speaker, "My", 2, 1, SHORT) == await voice.speak(cast.plain, "My", 2, 1, SHORT)
+
+        with pytest.raises(VoiceError, match="use_rslora = True"):
+            await voice.speak(Speaker("one", cast.llamacpp.base, unconvertible_adapter), "My", 2, 1, SHORT)
 
 
 def test_bot_side_imports_no_model_library() -> None:
     heavy = ["torch", "transformers", "peft", "numpy", "xllamacpp", "gguf", "safetensors"]
-    code = f"import bot.voice.service, sys; sys.exit(', '.join(set({heavy!r}) & set(sys.modules)))"
+    code = f"import bot.voice.service, sys; sys.exit(', '.join(set({heavy!r}) & set(sys.modules)) or 0)"
 
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
@@ -152,13 +200,18 @@ def test_worker_ends_by_itself(cast: Cast, ending: str) -> None:
         else:
             worker.terminate()
 
-        assert worker.wait(10) == 0
+        assert worker.wait(10) == (0 if ending == "stdin" else -signal.SIGTERM)
         assert worker.stdout.read() == b""
         assert worker.stderr.read() == b""
 
 
 def _workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "bot.voice.worker" in child.cmdline()]
+    workers = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended since
+            if "bot.voice.worker" in child.cmdline():
+                workers.append(child)
+    return workers
 
 
 async def _kill_every_worker() -> None:
@@ -167,7 +220,3 @@ async def _kill_every_worker() -> None:
         for worker in _workers():
             worker.kill()
         await asyncio.sleep(0.05)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

@@ -1,0 +1,44 @@
+"""What Tab offers at the prompt: commands, then handles, then options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+
+from trainer.recipes import RECIPES
+
+Words = Mapping[str, "Words"]
+"""What may be typed next, and after it."""
+
+
+class CommandCompleter(Completer):
+    """Goes by whole words: to prompt_toolkit's own completers the `/` and `@` in front are words of their own."""
+
+    def __init__(self, handles: Sequence[str]) -> None:
+        self._words = _words([f"@{handle}" for handle in handles])
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        *before, begun = document.text_before_cursor.lstrip().split(" ")
+        offered = self._words
+        for word in before:
+            offered = offered.get(word, offered if "=" in word else {})
+        for word in offered:
+            if word.startswith(begun):
+                yield Completion(word, start_position=-len(begun))
+
+
+def _words(handles: Sequence[str]) -> Words:
+    clone: Words = {"file=": {}, **{f"recipe={name}": {} for name in RECIPES}, "heldout=yes": {}, "seed=": {}}
+    say: Words = {"prompt=": {}, "count=": {}, "seed=": {}}
+    no_more: Words = {handle: {} for handle in handles}
+    return {
+        "/clone": {handle: clone for handle in handles},
+        "/say": {handle: say for handle in handles},
+        "/export": no_more,
+        "/train": {"status": {}, "watch": {}, "cancel": no_more},
+        "/models": {},
+        "/help": {},
+        "/quit": {},
+    }

@@ -1,0 +1,175 @@
+"""Jobs small enough for a test, and the trainer as the process that it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, TypeVar
+
+from trainer.protocol import EVENT, AnyEvent, AnyJob, FinetuneJob
+from trainer.recipes import HUGGINGTWEETS, MYNAH
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN_LIMIT_S = 120
+
+QUICK_MYNAH = MYNAH.model_copy(update={"row_tokens": 64, "epochs": 3, "evaluations": 5, "patience": 0})
+QUICK_HUGGINGTWEETS = HUGGINGTWEETS.model_copy(update={"block_tokens": 64})
+
+_WORDS = """
+the a my your sea cat coffee morning garden people weather kind house dream think best good neighbours second small
+year is was and of to in that never always maybe somebody will not
+"""
+_FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
+
+E = TypeVar("E", bound=AnyEvent)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trainer left when it ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def events(self) -> list[AnyEvent]:
+        """Every line of stdout; one that is no event is an error."""
+        return [EVENT.validate_json(line) for line in self.stdout.splitlines()]
+
+    def all(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def one(self, kind: type[E]) -> E:
+        (event,) = self.all(kind)
+        return event
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training."""
+
+    job: FinetuneJob
+    outcome: Outcome
+
+    @property
+    def result(self) -> Path:
+        return self.job.work_dir / "result"
+
+    def bytes_of(self, name: str) -> bytes:
+        return (self.result / name).read_bytes()
+
+
+class Trainer:
+    """A trainer at work on a job."""
+
+    def __init__(self, process: subprocess.Popen[str], stdout: IO[str], stderr: IO[str]) -> None:
+        self._process = process
+        self._stdout = stdout
+        self._stderr = stderr
+        self._heard: list[str] = []
+
+    def hear(self, kind: type[E]) -> E:
+        """Wait for its next event of a kind."""
+        for line in self._stdout:
+            self._heard.append(line)
+            event = EVENT.validate_json(line)
+            if isinstance(event, kind):
+                return event
+        raise AssertionError(f"The trainer ended without {kind.__name__}.")
+
+    def send(self, signal: int) -> None:
+        self._process.send_signal(signal)
+
+    def end(self, within_s: float = RUN_LIMIT_S) -> Outcome:
+        """Wait for its end; one that takes longer is killed, and its status tells."""
+        limit = threading.Timer(within_s, self._process.kill)
+        limit.start()
+        rest = self._stdout.read()
+        status = self._process.wait()
+        limit.cancel()
+        self._stderr.seek(0)
+        return Outcome(status, "".join(self._heard) + rest, self._stderr.read())
+
+
+@contextmanager
+def started(
+    job: AnyJob, *, environment: Mapping[str, str] | None = None, limits: Mapping[int, int] | None = None
+) -> Iterator[Trainer]:
+    """`python -m trainer` with the job on its stdin, under `resource` limits; it does not outlive the block."""
+    command = [sys.executable, "-m", "trainer"]
+    surroundings = {**os.environ, **(environment or {})}
+    with (
+        TemporaryFile("w+", encoding="utf-8") as stderr,
+        subprocess.Popen(
+            command, cwd=ROOT, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for limited, limit in (limits or {}).items():
+            resource.prlimit(process.pid, limited, (limit, limit))
+        process.stdin.write(job.model_dump_json() + "\n")
+        process.stdin.close()
+        try:
+            yield Trainer(process, process.stdout, stderr)
+        finally:
+            process.kill()
+
+
+def run(
+    job: AnyJob, *, environment: Mapping[str, str] | None = None, limits: Mapping[int, int] | None = None
+) -> Outcome:
+    """Let the trainer do a job to its end."""
+    with started(job, environment=environment, limits=limits) as trainer:
+        return trainer.end()
+
+
+def finetune_job(folder: Path, base: Path, **changes: object) -> FinetuneJob:
+    """A training of seconds on one thread, reproducible to the bit, with its files in `folder`."""
+    settings: dict[str, object] = {
+        "job_id": "test",
+        "base": str(base),
+        "cache_dir": folder / "cache",
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": 1,
+        "nice": 0,
+        "persona": "somebody",
+        "posts": folder / "posts.jsonl",
+        "work_dir": folder / "work",
+        "recipe": QUICK_MYNAH,
+        "seed": 7,
+    }
+    job = FinetuneJob.model_validate({**settings, **changes})
+    if not job.posts.exists():
+        write_posts(job.posts, invented_posts(300))
+    return job
+
+
+def invented_posts(count: int) -> list[str]:
+    """So many posts of random words, the same ones every time."""
+    order = random.Random(1)
+    words = _WORDS.split()
+    return [" ".join(order.choices(words, k=order.randint(5, 14))) for _ in range(count)]
+
+
+def write_posts(path: Path, texts: list[str]) -> None:
+    """A job's posts file: one post a minute, oldest first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as lines:
+        for number, text in enumerate(texts):
+            when = _FIRST_DAY + timedelta(minutes=number)
+            post = {"id": str(number), "created_at": when.isoformat(), "text": text, "kind": "post"}
+            lines.write(json.dumps(post) + "\n")
