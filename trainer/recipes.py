@@ -77,7 +77,8 @@ MYNAH = Recipe(
     name="mynah",
     summary="LoRA on every linear layer, whole posts, stopped and kept by held-out bits per byte.",
     method="lora",
-    learning_rate=2e-3,
+    learning_rate=1.5e-3,
+    warmup=0.1,  # without it, 2e-3 broke out for dozens of steps on one of two accounts (loss 7)
 )
 
 HUGGINGTWEETS = Recipe(

@@ -70,13 +70,10 @@ class Console:
             while True:
                 try:
                     with patch_stdout():
+                        completer = CommandCompleter(await self._app.commands.handles())
                         # Ctrl-C is a key here. The signal stays `interrupt`'s: what prompt_toolkit sets in its place
                         # it does not put back, and then no training could be cancelled by Ctrl-C.
-                        line = await session.prompt_async(
-                            "mynah> ",
-                            completer=CommandCompleter(await self._app.commands.handles()),
-                            handle_sigint=False,
-                        )
+                        line = await session.prompt_async("mynah> ", completer=completer, handle_sigint=False)
                 except EOFError:
                     return
                 except KeyboardInterrupt:

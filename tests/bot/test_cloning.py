@@ -176,11 +176,9 @@ async def test_one_broken_clone_does_not_hold_up_the_line(home: Home, file: Path
     persona = personas.ensure(db, "broken")
     clones.enqueue(db, persona.id, "mynah", "{}", settings.base_model, 1, "test", None)
     db.close()
-    missing = file.with_name("gone.csv")
-    missing.write_bytes(file.read_bytes())
     async with running(settings, make_clones=False) as app:
-        await app.commands.clone(CloneRequest("late", missing))
-    missing.unlink()
+        await app.commands.clone(CloneRequest("late", file))
+    await asyncio.to_thread(file.unlink)
 
     async with running(settings) as app:
         async with app.cloning.listen() as updates:
@@ -189,7 +187,7 @@ async def test_one_broken_clone_does_not_hold_up_the_line(home: Home, file: Path
         failures = {clone.handle: clone.error_message for clone in await app.commands.models() if not clone.bundled}
     assert failures == {
         "broken": "Mynah met an error that it does not know (ValidationError).",
-        "late": f"There is no file {missing}.",
+        "late": f"There is no file {file}.",
     }
 
 

@@ -135,8 +135,11 @@ def test_ctrl_c_at_the_prompt_goes_on_and_ctrl_d_ends(terminal: Mynah) -> None:
 
 
 def test_tab_completes_commands_and_handles(terminal: Mynah) -> None:
-    terminal.type("/sa\t @a\t")
-    terminal.type("\r")
+    terminal.type("/sa")
+    terminal.wait_for("/say")
+    terminal.type("\t @a")
+    terminal.wait_for("@ada")
+    terminal.type("\t\r")
     terminal.wait_for(r"@ada \(a bot imitating them\)")
 
 

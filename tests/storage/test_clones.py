@@ -22,7 +22,7 @@ WAY_TO: dict[State, tuple[State, ...]] = {
 }
 LEGAL = [(start, to) for start, targets in MOVES.items() for to in sorted(targets)]
 ILLEGAL = [pair for pair in product(MOVES, MOVES) if pair not in LEGAL]
-COUNTS = Counts(1_986, 643, 230, 1_113, 12, 90_000, 1_001, 112, "few posts")
+COUNTS = Counts(1_986, 643, 230, 1_113, 12, 28, 90_000, 1_001, 112, "few posts")
 
 
 def bring_to(db: Database, clone: Clone, state: State) -> Clone:

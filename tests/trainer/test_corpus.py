@@ -94,6 +94,12 @@ def test_undated_posts_count_as_oldest_in_their_order() -> None:
     assert [post.id for post in built.heldout] == ["7"]
 
 
+def test_recipe_may_ask_for_the_newest_posts_alone() -> None:
+    built = corpus.build(reversed(numbered(30)), MYNAH.model_copy(update={"newest": 10}))
+    assert built.downloaded == built.kept == 10
+    assert [post.id for post in (*built.train, *built.heldout)] == [str(number) for number in range(20, 30)]
+
+
 def test_reposts_are_counted_and_dropped_but_replies_and_quotes_kept() -> None:
     built = corpus.build(
         [

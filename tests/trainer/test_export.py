@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from tests.tiny import load_adapted
-from tests.trainer.jobs import Training
+from tests.trainer.jobs import PEFT_WARNING, Recorder, Training
 from trainer.base import prepare
 from trainer.catalog import file_sha256
 from trainer.export import export, load_clone
-from trainer.protocol import AnyEvent, ExportJob, JobFailed, Saved
+from trainer.protocol import ExportJob, JobFailed, Saved
 from trainer.recipes import Sampling
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings(PEFT_WARNING)]
 
 SPEAK_FIVE_TIMES = """
 import json, sys
@@ -37,7 +38,7 @@ class Exported:
 
 
 def export_here(training: Training, out_dir: Path, sampling: Sampling | None = None) -> Exported:
-    events: list[AnyEvent] = []
+    emit = Recorder()
     job = ExportJob(
         job_id="test",
         base=training.job.base,
@@ -46,8 +47,8 @@ def export_here(training: Training, out_dir: Path, sampling: Sampling | None = N
         out_dir=out_dir,
         sampling=sampling or Sampling(),
     )
-    export(job, events.append)
-    (event,) = events
+    export(job, emit)
+    (event,) = emit.events
     assert isinstance(event, Saved)
     return Exported(out_dir, event)
 
@@ -67,6 +68,7 @@ def test_pipeline_speaks_from_the_folder_alone(exported: Exported, tmp_path: Pat
     spoken = subprocess.run(
         [sys.executable, "-c", SPEAK_FIVE_TIMES, str(exported.folder)],
         cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=True,

@@ -12,7 +12,16 @@ from torch.nn.functional import cross_entropy
 from transformers import GPT2LMHeadModel, get_scheduler
 
 from tests.tiny import tiny_gpt2 as make_tiny_gpt2
-from tests.trainer.jobs import QUICK_HUGGINGTWEETS, QUICK_MYNAH, Training, finetune_job, invented_posts, write_posts
+from tests.trainer.jobs import (
+    PEFT_WARNING,
+    QUICK_HUGGINGTWEETS,
+    QUICK_MYNAH,
+    Recorder,
+    Training,
+    finetune_job,
+    invented_posts,
+    write_posts,
+)
 from trainer.base import load_tokenizer, prepare
 from trainer.finetune import finetune
 from trainer.lifeline import Lifeline
@@ -128,10 +137,10 @@ def test_finish_says_how_it_ended(lora_training: Training) -> None:
 
 def train_here(job: FinetuneJob) -> list[AnyEvent]:
     """The same in this process, for what needs no process of its own."""
-    events: list[AnyEvent] = []
+    emit = Recorder()
     job.work_dir.mkdir(parents=True, exist_ok=True)
-    finetune(job, events.append, Lifeline(events.append, 0))
-    return events
+    finetune(job, emit, Lifeline(emit, 0))
+    return emit.events
 
 
 def test_original_recipe_equals_the_plain_loop_of_its_day(tmp_path: Path) -> None:
@@ -141,7 +150,7 @@ def test_original_recipe_equals_the_plain_loop_of_its_day(tmp_path: Path) -> Non
     undropped.save_pretrained(base)
     posts = invented_posts(25)
     write_posts(tmp_path / "posts.jsonl", posts)
-    job = finetune_job(tmp_path, base, recipe=QUICK_HUGGINGTWEETS, min_characters=100)
+    job = finetune_job(tmp_path, base, recipe=QUICK_HUGGINGTWEETS, min_characters=100, sample_prompts=())
     train_here(job)
 
     tokenizer = load_tokenizer(prepare(job.base, job.cache_dir))
@@ -165,10 +174,10 @@ def test_original_recipe_equals_the_plain_loop_of_its_day(tmp_path: Path) -> Non
             torch.testing.assert_close(trained[name], weight, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft 0.21's own
+@pytest.mark.filterwarnings(PEFT_WARNING)
 def test_training_stops_when_heldout_posts_say_so_and_keeps_the_best(tmp_path: Path, tiny_llama: Path) -> None:
     recipe = QUICK_MYNAH.model_copy(update={"learning_rate": 0.1, "patience": 2, "evaluations": 10})
-    job = finetune_job(tmp_path, tiny_llama, recipe=recipe)
+    job = finetune_job(tmp_path, tiny_llama, recipe=recipe, sample_prompts=())
     events = train_here(job)
     looks = [event for event in events if isinstance(event, Evaluated) and event.stage == "during"]
     best = min(looks, key=lambda look: look.bits_per_byte)
@@ -182,5 +191,7 @@ def test_training_stops_when_heldout_posts_say_so_and_keeps_the_best(tmp_path: P
 
     (job.work_dir / "said.json").unlink()  # as if it had been killed after it stopped, before it could say so
     again = train_here(job)
-    assert [event for event in again if isinstance(event, Step)] == []
+    assert [(event.reason, event.step) for event in again if isinstance(event, Finished)] == [
+        ("early_stop", finished.step)
+    ]
     assert [event for event in again if isinstance(event, Evaluated)][-1] == after

@@ -27,7 +27,8 @@ def tokenizer(tiny_gpt2: Path) -> PreTrainedTokenizerBase:
 
 @pytest.fixture(params=["llama", "gpt2"])
 def model(request: pytest.FixtureRequest, tiny_llama: Path, tiny_gpt2: Path) -> PreTrainedModel:
-    return load_tiny(tiny_llama if request.param == "llama" else tiny_gpt2).eval()
+    model: PreTrainedModel = load_tiny(tiny_llama if request.param == "llama" else tiny_gpt2).eval()
+    return model
 
 
 def logits(model: PreTrainedModel, row: Row) -> torch.Tensor:
@@ -41,7 +42,7 @@ def logits(model: PreTrainedModel, row: Row) -> torch.Tensor:
 def test_packed_post_is_read_as_if_it_were_alone(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     pieces = tokenize(POSTS, tokenizer, 64)
     with torch.no_grad():
-        together = logits(model, Row(tuple(pieces))).split([len(piece) - 1 for piece in pieces])
+        together = torch.split(logits(model, Row(tuple(pieces))), [len(piece) - 1 for piece in pieces])
         for piece, packed in zip(pieces, together, strict=True):
             alone = logits(model, Row((piece,)))
             torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-5)
@@ -59,9 +60,9 @@ def test_no_gradient_flows_from_a_post_to_its_neighbours(
         inputs_embeds=embedded, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
     ).logits[0]
     sizes = [len(piece) - 1 for piece in pieces]
-    output.split(sizes)[1].logsumexp(-1).sum().backward()
+    torch.autograd.backward(torch.split(output, sizes)[1].logsumexp(-1).sum())
     assert embedded.grad is not None
-    touched = [bool(part.abs().sum() > 0) for part in embedded.grad[0].split(sizes)]
+    touched = [bool(part.abs().sum() > 0) for part in torch.split(embedded.grad[0], sizes)]
     assert touched == [False, True, False, False]
 
 
@@ -77,7 +78,7 @@ def test_every_position_predicts_the_next_token_of_its_post(tokenizer: PreTraine
 def test_post_stands_between_separators(tokenizer: PreTrainedTokenizerBase) -> None:
     (piece,) = tokenize(["I think that the best thing"], tokenizer, 64)
     assert (piece[0], piece[-1]) == (0, 0)
-    assert tokenizer.decode(piece[1:-1]) == "I think that the best thing"
+    assert tokenizer.decode(list(piece[1:-1])) == "I think that the best thing"
 
 
 @pytest.mark.parametrize("special", [SEPARATOR, "<|im_start|>", "<|im_end|>"])
@@ -85,7 +86,7 @@ def test_special_token_that_somebody_typed_stays_text(special: str, tokenizer: P
     text = f"I typed {special} in a post"
     (piece,) = tokenize([text], tokenizer, 64)
     assert not {0, 1, 2} & set(piece[1:-1])
-    assert tokenizer.decode(piece[1:-1]) == text
+    assert tokenizer.decode(list(piece[1:-1])) == text
 
 
 def test_long_post_is_cut_at_the_limit_and_has_no_end(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -9,23 +9,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainer.jobs import Training
+from tests.trainer.jobs import PEFT_WARNING, Recorder, Training
 from trainer.base import load_model, load_tokenizer, prepare
 from trainer.corpus import CleanPost
 from trainer.evaluate import first_line, thin_out
-from trainer.protocol import AnyEvent, Counted, Evaluated, ScoreJob
+from trainer.protocol import Counted, Evaluated, ScoreJob
 from trainer.score import score
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings(PEFT_WARNING)]
 
 TEXTS = ["My dream is a small house near the sea", "a cat who thinks: “ünïcödé” 🐦", "I think"]
 
 
 def score_here(training: Training, texts: Path, weights_dir: Path | None) -> Evaluated:
-    events: list[AnyEvent] = []
+    emit = Recorder()
     job = ScoreJob(
         job_id="test", base=training.job.base, cache_dir=training.job.cache_dir, weights_dir=weights_dir, texts=texts
     )
-    score(job, events.append)
-    (event,) = events
+    score(job, emit)
+    (event,) = emit.events
     assert isinstance(event, Evaluated)
     return event
 
