@@ -33,7 +33,7 @@ class Training(Section):
     )
     threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 lets torch choose")
     nice: int = Field(
-        default=10, ge=0, le=19, description="how far training steps back for everything else; 0 is not at all"
+        default=19, ge=0, le=19, description="how far training steps back for everything else; 0 is not at all"
     )
     restarts: int = Field(default=3, ge=0, le=100, description="times a training that died is taken up again by itself")
 

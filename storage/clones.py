@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict, Unpack
 from sqlite_utils import Database
 
 from storage import personas
-from storage.errors import StorageError
+from storage.errors import StorageError, UnderWay
 from storage.ids import new_id, utc_now, utc_time
 
 State = Literal["queued", "collecting", "training", "ready", "failed", "cancelled"]
@@ -134,13 +134,14 @@ def enqueue(
 ) -> Clone:
     """Put a new version of a persona's clone in line.
 
-    Raises StorageError while another clone of the persona is in line or being made, or if there is no such persona.
+    Raises UnderWay while another clone of the persona is in line or being made, or if there is no such persona.
     """
     _refuse_unwritable(source_path)
     with db.atomic():
         persona = personas.get(db, persona_id)
         for busy in _read(db, "where persona_id = ? and state in ('queued', 'collecting', 'training')", persona_id):
-            raise StorageError(
+            raise UnderWay(
+                busy.id,
                 f"Version {busy.version} of @{persona.handle} is already {busy.state}, for {busy.requested_by}.",
                 "Wait until it is ready, or cancel it first.",
             )

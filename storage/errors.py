@@ -2,6 +2,7 @@
 
 MynahError
 ├── storage.errors.StorageError      the database or what it holds
+│   └── UnderWay                     a clone of this persona is being made
 └── bot.errors …                     what a person asked for cannot be done
 
 Each carries what happened and what to do about it, in sentences that a person can read.
@@ -23,3 +24,11 @@ class MynahError(Exception):
 
 class StorageError(MynahError):
     """The database cannot be opened, is from another version, or holds something that fails its own check."""
+
+
+class UnderWay(StorageError):
+    """A clone of this persona is in line or being made; `clone_id` says which."""
+
+    def __init__(self, clone_id: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.clone_id = clone_id

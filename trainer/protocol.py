@@ -46,7 +46,7 @@ class _Job(_Message):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int = 0
     """CPU threads; 0 takes what torch chooses."""
-    nice: int = 10
+    nice: int = 19
     """How far the process steps back from others on a CPU, as `nice` has it."""
     parent_pid: int = 0
     """The process whose death ends this one; 0 for none."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Sampling(BaseModel):
@@ -33,7 +33,7 @@ class Recipe(BaseModel):
     method: Literal["lora", "full"]
 
     # data
-    newest: int | None = None
+    newest: int | None = Field(default=None, gt=0)
     """Only so many of the newest posts; None takes all."""
     dedupe: bool = True
     drop_quotes: bool = True

@@ -37,7 +37,7 @@ from bot.gateways.command_line import (
 from bot.gateways.completion import CommandCompleter
 from bot.settings import Settings
 from storage.clones import MOVES
-from storage.errors import MynahError
+from storage.errors import MynahError, UnderWay
 from trainer.protocol import Step
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,12 @@ class Console:
     async def clone(self, request: CloneRequest) -> None:
         """In line, then watched to its end."""
         async with self._app.cloning.listen() as updates:
-            submitted = await self._app.commands.clone(request)
+            try:
+                submitted = await self._app.commands.clone(request)
+            except UnderWay as busy:  # such as one that a restart interrupted: what its person wants is to see it
+                self._say(f"{busy.message} It is shown here; nothing else is read until it is ready.")
+                await self._follow(busy.clone_id, updates)
+                return
             if submitted.ahead:
                 self._say(f"@{submitted.handle}: in line, {submitted.ahead} ahead.")
             await self._follow(submitted.clone.id, updates)
