@@ -33,7 +33,7 @@ example: ## train the example persona that ships with the package anew
 	@$(SET_UP) dev && exec $(VENV)/python -m bot.example
 
 bench-%: ## measure one claim, such as bench-speed; `ls bench` names them
-	@$(SET_UP) dev && exec $(VENV)/python -m bench.$*
+	@$(SET_UP) dev && exec $(VENV)/python -m bench.$(subst -,_,$*)
 
 clean: ## remove what set-up and the tools made; data/ stays
 	@rm -rf .venv .venv.lock .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -77,7 +77,11 @@ class Report:
         """Say what is measured, and on what; `sizes` are the settings and the inputs that the figures depend on."""
         self._name = f"{name}-quick" if QUICK else name
         self._began_at = datetime.now(UTC)
-        self._facts = {"machine": machine(), "versions": versions(), "sizes": dict(sizes)}
+        self._facts: dict[str, Mapping[str, str | int | float]] = {
+            "machine": machine(),
+            "versions": versions(),
+            "sizes": dict(sizes),
+        }
         self._series: list[Series] = []
         self.say(f"bench {self._name}, {self._began_at:%Y-%m-%d %H:%M} UTC")
         for heading, facts in self._facts.items():

@@ -76,10 +76,6 @@ def test_export_is_loaded_by_transformers_alone(ada: Home, tmp_path: Path) -> No
     )
     assert loaded.stdout.startswith("My dream is")
 
-    again = ada.run("export", "ada", str(folder))
-    assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr == f"mynah: The folder {folder} is not empty. Name a new folder, or empty this one.\n"
-
 
 def test_say_and_models_work_beside_a_running_bot_that_keeps_the_folder(ada: Home, tmp_path: Path) -> None:
     with Mynah.on_pipes(ada) as mynah:
