@@ -26,13 +26,16 @@ ARCHIVE = Path(
 REPLY_WITHIN_S = 300.0
 BITS = 1.9
 STAGES = (
-    ("start, and posts into the database", r"posts are new"),
-    ("libraries imported, base converted and loaded", r"training on"),
-    ("quality of the base", r"before training"),
-    ("training, looks and samples", r"step (\d+)/\1 "),
-    ("quality of the clone, last samples, model saved", r"is ready"),
-    ("voice started, first reply", r"My dream is"),
+    ("start, and posts into the database", r"@bench: [\d,]+ posts are new"),
+    ("libraries imported, base converted and loaded", r"@bench: training on"),
+    ("quality of the base", r"@bench: held-out bits per byte before"),
+    ("training, looks and samples", r"@bench step \d"),
+    ("quality of the clone", r"@bench: held-out bits per byte after"),
+    ("last samples, model saved", r"@bench is ready"),
+    ("voice started, first reply", r"@bench \(a bot imitating them\)"),
 )
+"""What is done once the last line that begins so has come. What the clone practises begins otherwise: it may say
+anything, and it begins with the very prompt of the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +55,27 @@ def main() -> int:
         lines, peak_bytes = _clone(Path(data))
     passed, figures = 0.0, []
     for stage, mark in STAGES:
-        at_s = next(line.at_s for line in lines if re.search(mark, line.text) and not line.text.startswith("  /say"))
+        at_s = _last(lines, mark).at_s
         report.measured(stage, "s", [at_s - passed])
         passed = at_s
-    bits = [float(line.text.split()[-1]) for line in lines if "held-out bits per byte" in line.text]
+    before, after = (
+        float(_last(lines, rf"@bench: held-out bits per byte {when}").text.split()[-1]) for when in ("before", "after")
+    )
+    report.measured("held-out bits per byte of the base", "bits per byte", [before])
     figures.append(at_most("archive to first reply", passed, "s", REPLY_WITHIN_S))
-    figures.append(at_most("held-out bits per byte after training", bits[-1], "bits per byte", BITS))
-    figures.append(below("bits per byte left of the base's", bits[-1] / bits[0], "of it", 1.0))
+    figures.append(at_most("held-out bits per byte after training", after, "bits per byte", BITS))
+    figures.append(below("bits per byte left of the base's", after / before, "of it", 1.0))
     report.measured("peak memory of the trainer", "MB", [peak_bytes / MB])
     return report.conclude(figures)
 
 
+def _last(lines: list[Line], mark: str) -> Line:
+    found = [line for line in lines if re.match(mark, line.text)]
+    return found[-1] if found else sys.exit(f"Mynah never said a line that begins with {mark!r}.")
+
+
 def _clone(data: Path) -> tuple[list[Line], int]:
-    """What the console said and when, and the most memory that any of its processes had."""
+    """What the console said and when, and the most memory that its trainer had."""
     typed = f'/clone @bench file="{ARCHIVE}" seed=1\n/say @bench prompt="My dream is"\n/quit\n'
     process = subprocess.Popen(
         [sys.executable, "-m", "bot.cli", "run"],
@@ -90,7 +101,7 @@ def _clone(data: Path) -> tuple[list[Line], int]:
 
 
 class Peak(threading.Thread):
-    """Looks twice a second at how much memory the children of a process have."""
+    """Looks twice a second at how much memory the trainer has that a process started."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -100,11 +111,15 @@ class Peak(threading.Thread):
     def run(self) -> None:
         while self._process.is_running():
             try:
-                sizes = [child.memory_info().rss for child in self._process.children()]
+                sizes = [child.memory_info().rss for child in self._process.children() if _trains(child)]
             except psutil.NoSuchProcess:
-                continue
+                sizes = []
             self.size_bytes = max([self.size_bytes, *sizes])
             time.sleep(0.5)
+
+
+def _trains(process: psutil.Process) -> bool:
+    return process.cmdline()[-1:] == ["trainer"]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -23,6 +22,7 @@ from trainer import checkpoint, corpus, evaluate, packing, result
 from trainer.base import Base, Model, load_model, load_tokenizer, prepare
 from trainer.device import Place, choose
 from trainer.lifeline import Lifeline
+from trainer.lora import add_adapters
 from trainer.packing import Row
 from trainer.protocol import Counted, Evaluated, FinetuneJob, Finished, JobFailed, Sample, Started, Step
 from trainer.recipes import Recipe
@@ -211,7 +211,7 @@ def _setup(
     """The model with what is trainable in it, its optimizer, the rows, and the checkpoint if there is one."""
     recipe = job.recipe
     torch.manual_seed(job.seed)
-    trainee: Model = _with_lora(model, recipe) if recipe.method == "lora" else model
+    trainee: Model = add_adapters(model, recipe) if recipe.method == "lora" else model
     weights = {name: weight for name, weight in trainee.named_parameters() if weight.requires_grad}
     optimizer = torch.optim.AdamW(
         weights.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=place.device.type != "mps"
@@ -237,15 +237,6 @@ def _setup(
         )
     checkpoint.load(run.state, job.work_dir)
     return run
-
-
-def _with_lora(model: PreTrainedModel, recipe: Recipe) -> PeftModel:
-    settings = LoraConfig(
-        r=recipe.rank, lora_alpha=recipe.alpha, target_modules="all-linear", bias="none", task_type="CAUSAL_LM"
-    )
-    peft_model = get_peft_model(model, settings)
-    assert isinstance(peft_model, PeftModel)
-    return peft_model
 
 
 def _to_training_precision(run: Run) -> None:

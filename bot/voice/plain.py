@@ -29,6 +29,7 @@ from transformers import (
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
+from transformers.utils import logging
 
 from bot.errors import VoiceError
 from bot.voice.base import END_OF_TEXT, Cancelled, Speaker, TextScore, UnsupportedSpeaker, Utterance
@@ -63,6 +64,7 @@ class PlainEngine:
         self._context_tokens = context_tokens
         self._voices: OrderedDict[Path, _Voice] = OrderedDict()
         self._one_at_a_time = threading.Lock()
+        logging.disable_progress_bar()  # what is loaded is nobody's news
         if threads:
             torch.set_num_threads(threads)
 
