@@ -18,6 +18,7 @@ from pathlib import Path
 from bench.report import QUICK, Figure, Report
 from bot import config
 from bot.data_folder import DataFolder
+from bot.errors import NotFound
 from bot.launchers import local
 from bot.settings import Settings
 from bot.speakers import Ready, Speakers
@@ -25,6 +26,7 @@ from bot.voice.process import VoiceSettings
 from bot.voice.service import Voice
 from storage import clones, learning
 from storage.database import Reader
+from storage.errors import MynahError
 from trainer.protocol import Evaluated, Failed, ScoreJob
 
 CLONES = 3
@@ -56,6 +58,8 @@ async def main(handles: list[str]) -> int:
         if not handles:
             ready = [model for model in await store.run(clones.overview) if model.is_current]
             handles = [model.handle for model in sorted(ready, key=lambda model: model.bundled)][:CLONES]
+        if len(set(handles)) < CLONES:
+            raise NotFound(f"{CLONES} ready clones are needed, and there are {len(set(handles))}.", "Clone some more.")
         speakers = Speakers(settings, store)
         scored = [await _score(settings, store, speakers, handle, report) for handle in handles]
     finally:
@@ -80,10 +84,11 @@ async def _score(settings: Settings, store: Reader, speakers: Speakers, handle: 
     texts = [post.text for post in corpus if post.split == "heldout"][:TEXTS]
     size_bytes = sum(len(text.encode()) for text in texts)
     speaker = await speakers.speaker(ready)
+    if not texts or speaker.adapter is None:
+        raise NotFound(f"@{handle} has no held-out posts, or no adapter for the voice.", "Name other clones.")
     async with Voice(VoiceSettings(slots=2, context_tokens=CONTEXT_TOKENS, threads=os.cpu_count() or 1)) as voice:
         scores = await voice.logprobs(speaker, texts)
     nats = -sum(score.nats + score.end_nats for score in scores)
-    assert speaker.adapter is not None
     torch = await _torch_bits(settings, ready, speaker.adapter, texts)
     result = Scored(handle, nats / math.log(2) / size_bytes, torch)
     report.say(f"@{handle}: {len(texts)} posts, {size_bytes} bytes: voice {result.voice:.4f}, torch {result.torch:.4f}")
@@ -120,4 +125,7 @@ def _write(file: Path, texts: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main([handle.lstrip("@") for handle in sys.argv[1:]])))
+    try:
+        sys.exit(asyncio.run(main([handle.lstrip("@") for handle in sys.argv[1:]])))
+    except MynahError as error:
+        sys.exit(str(error))
