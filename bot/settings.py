@@ -48,7 +48,7 @@ class Corpus(Section):
 class Voice(Section):
     """The process in which clones speak."""
 
-    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 takes one for each core")
+    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 takes half of the cores")
     max_adapters: int = Field(
         default=8, ge=1, le=256, description="clones kept loaded; the one silent for longest makes room"
     )

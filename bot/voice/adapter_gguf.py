@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ class _Adapter:
     tensors: dict[str, NDArray[np.float32]]
 
 
+_CONVERTING = threading.Lock()
+
+
 def adapter_gguf(adapter: Path, base: Path) -> Path:
     """The GGUF file of a peft adapter for `base`, converted once for each content and kept beside the folder.
 
@@ -71,9 +75,10 @@ def adapter_gguf(adapter: Path, base: Path) -> Path:
     shape = f"{header.architecture} {header.heads} {header.key_value_heads}".encode()
     key = hashlib.sha256(b"\0".join([_FORMAT, shape, config, weights])).hexdigest()[:16]
     path = adapter.parent / f"{adapter.name}.{key}.gguf"
-    if not path.is_file():
-        _write(path, _convert(weights, config, header), header.architecture)
-        _drop_older(adapter, path)
+    with _CONVERTING:  # two answers may ask for the same new adapter at once
+        if not path.is_file():
+            _write(path, _convert(weights, config, header), header.architecture)
+            _drop_older(adapter, path)
     return path
 
 

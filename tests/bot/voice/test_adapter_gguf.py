@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,20 @@ def test_adapter_is_written_as_llamacpp_reads_it(adapter: Path, tiny_llama: Path
     assert len(reader.tensors) == 2 * 7 * 2
     names = {tensor.name for tensor in reader.tensors}
     assert {"blk.0.attn_q.weight.lora_a", "blk.1.ffn_down.weight.lora_b"} <= names
+
+
+def test_requests_at_once_share_one_file(tiny_llama: Path, tmp_path: Path) -> None:
+    for round_ in range(5):
+        adapter = tiny_lora(tmp_path / str(round_), tiny_llama, rank=256, alpha=8)  # large: writing takes its time
+        together = threading.Barrier(8)
+
+        def ask(_: int, adapter: Path = adapter, together: threading.Barrier = together) -> Path:
+            together.wait()
+            return adapter_gguf(adapter, tiny_llama)
+
+        with ThreadPoolExecutor(8) as askers:
+            (path,) = set(askers.map(ask, range(8)))
+        assert [path] == [file for file in tmp_path.iterdir() if file.name.startswith(f"{round_}.")]
 
 
 def test_second_request_finds_the_first_ones_file(adapter: Path, tiny_llama: Path) -> None:
