@@ -20,12 +20,12 @@ import psutil
 from sqlite_utils import Database
 
 from bench.report import MB, QUICK, REPOSITORY, Report, below
+from bot.app import voice_settings
 from bot.bundled import bundled_handle
 from bot.data_folder import DataFolder
 from bot.settings import Settings
 from bot.speakers import Speakers
 from bot.voice.base import Speaker
-from bot.voice.process import VoiceSettings
 from bot.voice.service import Voice
 from storage import clones, personas, weights
 from storage.database import Writer, open_database
@@ -190,12 +190,10 @@ def _copy_clone(db: Database, adapter: Path) -> None:
 async def _replies(data: Path) -> list[float]:
     """Seconds of replies that are exactly so many tokens long, by a voice of the bot's own size that is warm."""
     settings = Settings(data_dir=data)
-    shape = settings.voice
-    threads = shape.threads or (os.cpu_count() or 1)
     sampling = Sampling(min_tokens=1, max_tokens=1 + REPLY_TOKENS)  # the separator before them counts
     speaker = await _speaker(settings)
     took: list[float] = []
-    async with Voice(VoiceSettings(shape.parallel, shape.context_tokens, threads, shape.max_adapters)) as voice:
+    async with Voice(voice_settings(settings)) as voice:
         await voice.warm(speaker)
         for seed in range(MOST_SEEDS):
             began = time.monotonic()

@@ -67,8 +67,15 @@ async def _opened(store: Store) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def _parts(settings: Settings, store: Store) -> AsyncIterator[App]:
+    async with Voice(voice_settings(settings)) as voice:
+        cloning = Cloning(settings, store)
+        yield App(Commands(settings, store, voice, Speakers(settings, store), cloning), cloning)
+
+
+def voice_settings(settings: Settings) -> VoiceSettings:
+    """How the voice is sized on this machine."""
     shape = settings.voice
-    voice_settings = VoiceSettings(
+    return VoiceSettings(
         slots=shape.parallel,
         context_tokens=shape.context_tokens,
         # Waiting for each other costs llama.cpp's threads more than they save on a model this small: measured on two
@@ -77,6 +84,3 @@ async def _parts(settings: Settings, store: Store) -> AsyncIterator[App]:
         adapters=shape.max_adapters,
         waiting=shape.queue,
     )
-    async with Voice(voice_settings) as voice:
-        cloning = Cloning(settings, store)
-        yield App(Commands(settings, store, voice, Speakers(settings, store), cloning), cloning)

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from trainer.lifeline import Lifeline
-from trainer.protocol import JOB, AnyJob, ExportJob, Failed, FinetuneJob, JobFailed
+from trainer.protocol import JOB, AnyJob, ExportJob, Failed, FinetuneJob, JobFailed, ScoreJob
 from trainer.stream import EventStream
 
 LOCK_WAIT_S = 20.0
@@ -81,10 +81,12 @@ def _work(job: AnyJob, emit: EventStream, lifeline: Lifeline) -> None:
         from trainer.export import export
 
         export(job, emit)
-    else:
+    elif isinstance(job, ScoreJob):
         from trainer.score import score
 
         score(job, emit)
+    else:
+        raise JobFailed("bad_job", f"This trainer cannot {job.task}.", "Set up this checkout anew.")
 
 
 @contextmanager

@@ -323,10 +323,10 @@ class _Clock:
         self.tokens_per_s = 0.0
 
     def tick(self, tokens: int, *, last: bool) -> bool:
-        """Count a step's tokens; True when it is time to say so."""
+        """Count a step's tokens; True when it is time to say so: at the first, at the last, and now and then."""
         self._tokens += tokens
         now = time.monotonic()
-        if now - self._last_event < STEP_EVENT_EVERY_S and not last:
+        if self.tokens_per_s and now - self._last_event < STEP_EVENT_EVERY_S and not last:
             return False
         speed = self._tokens / (now - self._last_event)
         self.tokens_per_s = 0.8 * self.tokens_per_s + 0.2 * speed if self.tokens_per_s else speed

@@ -11,7 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from trainer.card_facts import CardFacts
 from trainer.recipes import Recipe, Sampling
+from trainer.report import DriftReport, QualityReport
 
 
 class JobFailed(Exception):
@@ -25,7 +27,16 @@ class JobFailed(Exception):
 
 
 FailureKind = Literal[
-    "bad_job", "too_few_posts", "base_missing", "out_of_memory", "diverged", "disk_full", "corrupt", "internal"
+    "bad_job",
+    "too_few_posts",
+    "base_missing",
+    "out_of_memory",
+    "diverged",
+    "disk_full",
+    "corrupt",
+    "refused",
+    "unreachable",
+    "internal",
 ]
 
 
@@ -52,19 +63,67 @@ class _Job(_Message):
     """The process whose death ends this one; 0 for none."""
 
 
+class Previous(_Message):
+    """The version of the same persona that speaks until now."""
+
+    weights_dir: Path
+    learned: Path
+    """The ids of the posts that it was trained on, one a line."""
+    go_on: bool = False
+    """Begin with its weights and learn what is new, with old posts replayed; otherwise it is only compared with."""
+    replay: float = Field(default=1.0, ge=0)
+    """Characters of old posts that are heard again, for each character of new ones."""
+
+
+class Tracking(_Message):
+    """How a training is tracked with W&B; the key, where there is one, comes from the environment."""
+
+    mode: Literal["online", "offline"]
+    project: str
+    entity: str = ""
+    base_url: str = ""
+    """Empty for the public one."""
+    folder: Path
+    """Where everything lies that W&B writes for this clone."""
+
+
 class FinetuneJob(_Job):
     """Learn a voice from posts. The same job, given again with the same `work_dir`, goes on from its checkpoint."""
 
     task: Literal["finetune"] = "finetune"
     persona: str
+    """Its handle; that of a blend names everybody."""
     posts: Path
-    """JSON lines: {"id", "created_at" (ISO 8601 or null), "text", "kind"}."""
+    """JSON lines: {"id", "created_at" (ISO 8601 or null), "text", "kind"}, and "person" (a handle) in a blend."""
     work_dir: Path
     recipe: Recipe
     seed: int = Field(ge=0, lt=2**32)
     min_characters: int = 6_000
+    """For each person."""
     warn_characters: int = 40_000
+    shares: dict[str, float] | None = None
+    """A blend: the share of each person, by characters; they add up to 1."""
+    previous: Previous | None = None
     sample_prompts: tuple[str, ...] = ("", "My dream is", "I think")
+    judged_samples: int = Field(default=100, ge=0)
+    """Samples by which the result is judged; 0 judges nothing but held-out bits per byte."""
+    others: Path | None = None
+    """JSON lines {"person", "text"} of other personas' cleaned posts, for `who said it`."""
+    tracking: Tracking | None = None
+
+
+class EvaluateJob(_Job):
+    """Judge a finished clone, on posts that it never trained on."""
+
+    task: Literal["evaluate"] = "evaluate"
+    persona: str
+    weights_dir: Path
+    corpus: Path
+    """JSON lines {"id", "split", "text"}, as `counted` names it."""
+    others: Path | None = None
+    recipe: Recipe
+    samples: int = Field(default=200, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
 
 class ExportJob(_Job):
@@ -87,7 +146,37 @@ class ScoreJob(_Job):
     """JSON lines with a cleaned "text" each."""
 
 
-AnyJob = FinetuneJob | ExportJob | ScoreJob
+class CardJob(_Job):
+    """Write a model card: README.md, its pictures, predictions.png and card.html."""
+
+    task: Literal["card"] = "card"
+    facts: CardFacts
+    corpus: Path | None = None
+    """JSON lines with a "text" each, to detect the languages from."""
+    out_dir: Path
+    """Made where it is not there; files of an older card in it are replaced, others left."""
+
+
+class PushJob(_Job):
+    """Upload a folder to the Hub. The token comes from the environment (HF_TOKEN)."""
+
+    task: Literal["push"] = "push"
+    folder: Path
+    repo: str
+    """`name`, which goes to the token's owner, or `owner/name`."""
+    private: bool = True
+
+
+class AdoptJob(_Job):
+    """Bring in a model that was made elsewhere: from the Hub, or from a folder."""
+
+    task: Literal["adopt"] = "adopt"
+    origin: str
+    """A folder, or a Hub id."""
+    work_dir: Path
+
+
+AnyJob = FinetuneJob | EvaluateJob | ExportJob | ScoreJob | CardJob | PushJob | AdoptJob
 
 
 class File(_Message):
@@ -108,10 +197,25 @@ class Started(_Message):
     resumed_at_step: int = 0
 
 
+class PersonCounted(_Message):
+    """One person's row of a blend's data table."""
+
+    person: str
+    downloaded: int
+    reposts: int
+    short: int
+    kept: int
+    characters: int
+    share: float
+    """Of the characters that are trained on in an epoch."""
+
+
 class Counted(_Message):
     """The data table: always downloaded = reposts + short + kept."""
 
     event: Literal["counted"] = "counted"
+    people: tuple[PersonCounted, ...] = ()
+    """Of a blend."""
     downloaded: int
     reposts: int
     short: int
@@ -126,6 +230,8 @@ class Counted(_Message):
     warning: str = ""
     corpus: File | None = None
     """JSON lines {"id", "split": "train" | "heldout", "text"}: what was learned from, and what was kept aside."""
+    new: int | None = None
+    """Posts to learn from that the version before did not learn from, where training goes on from it."""
 
 
 class Step(_Message):
@@ -146,6 +252,31 @@ class Evaluated(_Message):
     best: bool = False
 
 
+class Compared(_Message):
+    """Old and new version on the held-out posts that neither learned from."""
+
+    event: Literal["compared"] = "compared"
+    posts: int
+    bits_per_byte_previous: float
+    bits_per_byte: float
+
+
+class Judged(_Message):
+    """How good the finished clone is."""
+
+    event: Literal["judged"] = "judged"
+    report: QualityReport
+    examples: tuple[str, ...] = ()
+    """The samples that it was judged by."""
+
+
+class Drifted(_Message):
+    """What changed in a person's posts since the version before."""
+
+    event: Literal["drifted"] = "drifted"
+    report: DriftReport
+
+
 class Sample(_Message):
     event: Literal["sample"] = "sample"
     step: int
@@ -155,7 +286,7 @@ class Sample(_Message):
 
 class Saved(_Message):
     event: Literal["saved"] = "saved"
-    method: Literal["lora", "full", "export"]
+    method: Literal["lora", "full", "export", "card"]
     files: tuple[File, ...]
 
 
@@ -173,7 +304,61 @@ class Finished(_Message):
     seconds: float = 0.0
 
 
-AnyEvent = Started | Counted | Step | Evaluated | Sample | Saved | Failed | Finished
+class Pushed(_Message):
+    event: Literal["pushed"] = "pushed"
+    repo: str
+    """`owner/name`."""
+    url: str
+    commit: str
+
+
+class Adopted(_Message):
+    """What was brought in; `saved` names its files."""
+
+    event: Literal["adopted"] = "adopted"
+    base: str
+    """For an adapter, the base it was made for, by the name it has here; for a whole model, where it came from."""
+    base_hash: str
+    sampling: Sampling
+    display_name: str = ""
+    handle: str = ""
+    """As its card tells it; empty where it has none."""
+
+
+class Tracked(_Message):
+    """A W&B run of this training; no url where it is offline."""
+
+    event: Literal["tracked"] = "tracked"
+    job_type: Literal["preprocess", "train"]
+    run_id: str
+    url: str = ""
+
+
+class Warned(_Message):
+    """Something beside the training went wrong; the training goes on."""
+
+    event: Literal["warned"] = "warned"
+    message: str
+    hint: str = ""
+
+
+AnyEvent = (
+    Started
+    | Counted
+    | Step
+    | Evaluated
+    | Compared
+    | Judged
+    | Drifted
+    | Sample
+    | Pushed
+    | Adopted
+    | Tracked
+    | Warned
+    | Saved
+    | Failed
+    | Finished
+)
 
 JOB: TypeAdapter[AnyJob] = TypeAdapter(Annotated[AnyJob, Field(discriminator="task")])
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="event")])
