@@ -308,7 +308,7 @@ def _stations(total: int, count: int) -> set[int]:
 
 def _fingerprint(job: FinetuneJob, posts: corpus.Corpus, base: Base) -> str:
     """What makes two jobs the same training; a checkpoint of any other is not taken up."""
-    what = [job.recipe.model_dump_json(), job.seed, base.hash, [post.text for post in posts.train]]
+    what = [job.recipe.model_dump_json(exclude_defaults=True), job.seed, base.hash, [post.text for post in posts.train]]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
