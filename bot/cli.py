@@ -1,4 +1,4 @@
-"""`mynah run|clone|say|models|export|setup|doctor`: a thin face over the commands.
+"""`mynah run|clone|say|…`: a thin face over the commands.
 
 Exit status: 0 done, 1 refused or failed (a sentence on stderr), 2 wrong usage.
 """
@@ -11,6 +11,8 @@ import json
 import logging
 import os
 import sys
+import webbrowser
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from datetime import datetime
@@ -18,19 +20,26 @@ from pathlib import Path
 
 from bot import config, doctor
 from bot.app import App, reading, running
-from bot.commands import CloneRequest, SayRequest
+from bot.cards import PAGE
+from bot.commands import Version
 from bot.data_folder import DataFolder
-from bot.gateways import console
-from bot.gateways.text import findings_list, models_table, printable, sentence
+from bot.errors import NotFound
+from bot.gateways import console, figures, text
+from bot.gateways.printable import printable
+from bot.gateways.text import findings_list, models_table, sentence
+from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from bot.settings import Settings
 from bot.setup_base import bring
+from bot.tracking import sync
+from bot.usage import parser
+from storage.clones import Overview
 from storage.errors import MynahError
 from trainer.catalog import PACKAGED, SMOLLM2
 
 
 def main() -> int:
     """The console script."""
-    options = _parser().parse_args()
+    options = parser().parse_args()
     try:
         settings = config.load(options.config or config.find(Path.cwd()), os.environ)
         logging.basicConfig(level=settings.logging.level, format="%(levelname)s %(name)s: %(message)s")
@@ -43,33 +52,6 @@ def main() -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us has gone; say nothing about it at exit
         return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mynah", description="Learns how someone posts, and then speaks like them.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings; config.toml of this folder by default")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("run", help="start the bot with its console")
-    clone = commands.add_parser("clone", help="learn a voice from a file of posts, and wait until it is ready")
-    clone.add_argument("file", type=Path, metavar="FILE", help="X archive (zip or folder), CSV, JSON, or text")
-    clone.add_argument("--as", dest="handle", metavar="NAME", help="whose posts they are, where the file does not say")
-    clone.add_argument("--recipe", metavar="R", help="mynah or huggingtweets")
-    clone.add_argument("--newest", type=int, metavar="N", help="learn from the newest N posts only")
-    clone.add_argument("--heldout", action="store_true", help="report held-out quality for any recipe")
-    clone.add_argument("--seed", type=int, metavar="N", help="for the same weights again on this machine")
-    say = commands.add_parser("say", help="speak like someone, one post a line")
-    say.add_argument("handle", metavar="HANDLE")
-    say.add_argument("prompt", nargs="?", default="", metavar="PROMPT", help="how each post begins")
-    say.add_argument("-n", "--count", type=int, default=1, metavar="N")
-    say.add_argument("--seed", type=int, metavar="N", help="for the same posts again")
-    say.add_argument("--json", action="store_true")
-    commands.add_parser("models", help="list the clones").add_argument("--json", action="store_true")
-    export = commands.add_parser("export", help="write a clone as a folder that transformers.pipeline loads")
-    export.add_argument("handle", metavar="HANDLE")
-    export.add_argument("folder", type=Path, metavar="DIR")
-    commands.add_parser("setup", help="bring the base model, and check it")
-    commands.add_parser("doctor", help="look for what is missing or wrong").add_argument("--json", action="store_true")
-    return parser
 
 
 async def _run(settings: Settings, options: argparse.Namespace) -> int:
@@ -88,7 +70,91 @@ async def _clone(settings: Settings, options: argparse.Namespace) -> int:
         seed=options.seed,
     )
     async with running(settings) as app:
-        return await console.clone_once(app, request)
+        return await console.learn_once(app, app.commands.clone(request))
+
+
+async def _blend(settings: Settings, options: argparse.Namespace) -> int:
+    request = BlendRequest(
+        handles=tuple(options.handles),
+        weights=tuple(options.weights or ()),
+        name=options.handle,
+        recipe=options.recipe,
+        requested_by="command line",
+        seed=options.seed,
+    )
+    async with running(settings) as app:
+        return await console.learn_once(app, app.commands.blend(request))
+
+
+async def _refresh(settings: Settings, options: argparse.Namespace) -> int:
+    request = RefreshRequest(options.handle, options.file, "command line", options.seed)
+    async with running(settings) as app:
+        return await console.learn_once(app, app.commands.refresh(request))
+
+
+async def _versions(settings: Settings, options: argparse.Namespace) -> int:
+    async with _speaking(settings) as app:
+        versions = await app.commands.versions(options.handle)
+    _print_rows(versions, figures.versions_table(versions), as_json=options.json)
+    return 0
+
+
+async def _rollback(settings: Settings, options: argparse.Namespace) -> int:
+    async with running(settings, make_clones=False) as app:
+        clone = await app.commands.rollback(options.handle, options.version)
+    print(f"Version {clone.version} speaks now.")
+    return 0
+
+
+async def _evaluate(settings: Settings, options: argparse.Namespace) -> int:
+    async with running(settings, make_clones=False) as app:
+        evaluated = await app.commands.evaluate(options.handle, options.samples, options.seed)
+    if options.json:
+        print(json.dumps(asdict(evaluated) | {"report": evaluated.report.model_dump()}, ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(figures.evaluation(evaluated)))
+    return 0
+
+
+async def _card(settings: Settings, options: argparse.Namespace) -> int:
+    async with _speaking(settings) as app:
+        folder = await app.commands.card(options.handle)
+    page = (folder / PAGE).absolute()
+    if options.open:
+        await asyncio.to_thread(webbrowser.open, page.as_uri())
+    print(page)
+    return 0
+
+
+async def _push(settings: Settings, options: argparse.Namespace) -> int:
+    async with _speaking(settings) as app:
+        pushed = await app.commands.push(options.handle, options.repo, public=options.public)
+    print(pushed.url)
+    return 0
+
+
+async def _adopt(settings: Settings, options: argparse.Namespace) -> int:
+    async with running(settings, make_clones=False) as app:
+        newcomer = await app.commands.adopt(options.origin, options.handle, "command line")
+    print("\n".join(text.newcomer(newcomer)))
+    return 0
+
+
+async def _recipe(settings: Settings, options: argparse.Namespace) -> int:
+    known = settings.known_recipes
+    if options.action == "list":
+        print("\n".join(f"{recipe.name:<16}{recipe.summary}" for recipe in known.values()))
+    elif options.name in known:
+        print("\n".join(text.recipe_table(known[options.name])))
+    else:
+        raise NotFound(f"There is no recipe {options.name!r}.", f"Known are: {', '.join(known)}.")
+    return 0
+
+
+async def _wandb(settings: Settings, options: argparse.Namespace) -> int:
+    synced = await sync(settings)
+    print(f"{len(synced)} runs are at W&B now." if synced else "There are no offline runs to sync.")
+    return 0
 
 
 async def _say(settings: Settings, options: argparse.Namespace) -> int:
@@ -104,12 +170,15 @@ async def _say(settings: Settings, options: argparse.Namespace) -> int:
 async def _models(settings: Settings, options: argparse.Namespace) -> int:
     async with _speaking(settings) as app:
         models = await app.commands.models()
-    if options.json:
-        rows = [asdict(model) for model in models]
-        print(json.dumps(rows, default=datetime.isoformat, ensure_ascii=False, indent=2))
-    else:
-        print("\n".join(models_table(models)))
+    _print_rows(models, models_table(models), as_json=options.json)
     return 0
+
+
+def _print_rows(rows: Sequence[Overview] | Sequence[Version], table: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], default=datetime.isoformat, ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(table))
 
 
 async def _export(settings: Settings, options: argparse.Namespace) -> int:
@@ -145,6 +214,16 @@ _COMMANDS = {
     "say": _say,
     "models": _models,
     "export": _export,
+    "blend": _blend,
+    "refresh": _refresh,
+    "versions": _versions,
+    "rollback": _rollback,
+    "evaluate": _evaluate,
+    "card": _card,
+    "push": _push,
+    "adopt": _adopt,
+    "recipe": _recipe,
+    "wandb": _wandb,
     "setup": _setup,
     "doctor": _doctor,
 }

@@ -7,19 +7,66 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlite_utils import Database
 
+from bot import promotion
 from bot.errors import CloneFailed
 from bot.sources import Limits, open_source
-from storage import clones, learning, personas, posts, weights
+from storage import blends, clones, evaluations, learning, personas, posts, weights
 from storage.clones import Clone
+from storage.evaluations import Measured, TrackedRun
 from storage.posts import Post
 from trainer.catalog import file_sha256
-from trainer.protocol import AnyEvent, Counted, Evaluated, Sample, Saved, Started, Step
+from trainer.protocol import (
+    AnyEvent,
+    Compared,
+    Counted,
+    Drifted,
+    Evaluated,
+    Judged,
+    Sample,
+    Saved,
+    Started,
+    Step,
+    Tracked,
+)
 from trainer.recipes import Recipe
+from trainer.report import QualityReport
+
+EXAMPLES = 20
+"""Samples of a finished clone that are kept, for its card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A clone that somebody asked for."""
+
+    handle: str
+    recipe: Recipe
+    base: str
+    seed: int
+    requested_by: str
+    source: Path | None = None
+    """A file whose posts are imported first."""
+    goes_on_from: str | None = None
+    """The clone that is refreshed."""
+    shares: Mapping[str, float] | None = None
+    """A blend: persona ids, and the share of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a trainer said of the clone that it has made."""
+
+    started: Started
+    saved: Saved
+    step: int
+    compared: Compared | None = None
+    judged: Judged | None = None
 
 
 class Cancelled(Exception):
@@ -44,14 +91,24 @@ def leave_line(db: Database, clone_id: str) -> bool:
         return waiting
 
 
-def enqueue(
-    db: Database, handle: str, recipe: Recipe, base: str, seed: int, requested_by: str, source: Path | None
-) -> Clone:
+def enqueue(db: Database, order: Order) -> Clone:
     """Put a clone in line, its persona made if it is not there. Raises StorageError as `clones.enqueue`."""
     with db.atomic():
-        persona = personas.ensure(db, handle)
-        path = None if source is None else str(source.resolve())
-        return clones.enqueue(db, persona.id, recipe.name, recipe.model_dump_json(), base, seed, requested_by, path)
+        persona = personas.ensure(db, order.handle)
+        if order.shares:
+            blends.set_parts(db, persona.id, order.shares)
+        recipe, source = order.recipe, order.source
+        return clones.enqueue(
+            db,
+            persona.id,
+            recipe.name,
+            recipe.model_dump_json(),
+            order.base,
+            order.seed,
+            order.requested_by,
+            None if source is None else str(source.resolve()),
+            order.goes_on_from,
+        )
 
 
 def import_posts(db: Database, clone: Clone, limits: Limits, cancel: threading.Event) -> posts.Added:
@@ -72,16 +129,6 @@ def _until(cancel: threading.Event, imported: Iterator[Post]) -> Iterator[Post]:
         yield post
 
 
-def write_posts(db: Database, clone: Clone, work_dir: Path) -> None:
-    """The job's posts file, readable by its owner alone."""
-    work_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (work_dir / "posts.jsonl").open("w", encoding="utf-8") as lines:
-        for post in posts.of_persona(db, clone.persona_id):
-            when = post.created_at.isoformat() if post.created_at else None
-            row = {"id": post.id, "created_at": when, "text": post.text, "kind": post.kind}
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
 def record(db: Database, clone: Clone, event: AnyEvent) -> None:
     """Keep what an event says."""
     match event:
@@ -100,8 +147,10 @@ def record(db: Database, clone: Clone, event: AnyEvent) -> None:
                 heldout_posts=event.heldout,
                 warning=event.warning,
             )
+            heard = [blends.PersonHeard(row.person, **row.model_dump(exclude={"person"})) for row in event.people]
             with db.atomic():
                 clones.record_counts(db, clone.id, counts)
+                blends.record_people(db, clone.id, heard)
                 if event.corpus is not None:
                     learning.record_corpus(db, clone.id, _read_corpus(event.corpus.path))
         case Evaluated(stage="before"):
@@ -112,6 +161,26 @@ def record(db: Database, clone: Clone, event: AnyEvent) -> None:
             clones.record_quality(db, clone.id, loss=event.loss)
         case Sample():
             learning.add_sample(db, clone.id, event.step, event.prompt, event.text)
+        case Drifted():
+            clones.record_drift(db, clone.id, event.report.model_dump_json())
+        case Tracked():
+            evaluations.record_run(db, clone.id, TrackedRun(event.job_type, event.run_id, event.url))
+
+
+def measured(report: QualityReport) -> Measured:
+    """A report as it is stored."""
+    samples = report.samples
+    who = samples.authorship if samples else None
+    return Measured(
+        heldout_posts=report.heldout_posts,
+        bits_per_byte_base=report.bits_per_byte_base.value if report.bits_per_byte_base else None,
+        bits_per_byte=report.bits_per_byte.value if report.bits_per_byte else None,
+        samples=samples.samples if samples else None,
+        copy_rate=samples.copy_rate.value if samples else None,
+        style_distance=samples.style_distance.value if samples else None,
+        who_said_it=who.samples.value if who else None,
+        report_json=report.model_dump_json(),
+    )
 
 
 def _read_corpus(path: Path) -> Iterator[learning.CorpusPost]:
@@ -121,17 +190,34 @@ def _read_corpus(path: Path) -> Iterator[learning.CorpusPost]:
             yield learning.CorpusPost(row["id"], row["split"], row["text"])
 
 
-def keep(db: Database, clone: Clone, started: Started, saved: Saved) -> None:
-    """The model into the database, and the clone ready and speaking, in one transaction.
+def own_words(judged: Judged) -> list[str]:
+    """The samples that copy nothing, as far as the report says: the ten nearest to a source are checked one by one."""
+    samples = judged.report.samples
+    copied = {near.sample for near in samples.nearest if near.copied} if samples else set()
+    return [text for text in judged.examples if text not in copied]
+
+
+def keep(db: Database, clone: Clone, made: Made, max_copy_rate: float) -> None:
+    """The model into the database, the clone ready, and speaking if it is no worse; all in one transaction.
 
     Raises:
         CloneFailed: where a file is not what the trainer said it saved.
     """
+    started, saved = made.started, made.saved
     assert saved.method in ("lora", "full")
     for file in saved.files:
         if file_sha256(file.path) != file.sha256:
             raise CloneFailed(f"The trained file {file.name} changed on its way into the database.", "Clone once more.")
     with db.atomic():
+        persona = personas.get(db, clone.persona_id)
+        current = clones.get(db, persona.current_clone_id) if persona.current_clone_id else None
+        report = made.judged.report if made.judged else None
+        verdict = promotion.judge(current, made.compared, report, max_copy_rate)
         weights.save_model(db, clone.id, saved.method, started.base, started.base_hash, saved.files[0].path.parent)
-        clones.move(db, clone.id, "ready", base_hash=started.base_hash)
-        personas.set_current(db, clone.persona_id, clone.id)
+        clones.move(db, clone.id, "ready", base_hash=started.base_hash, device=started.device, verdict=verdict.reason)
+        if made.judged is not None:
+            evaluations.add(db, clone.id, measured(made.judged.report))
+            for text in own_words(made.judged)[:EXAMPLES]:
+                learning.add_sample(db, clone.id, made.step, "", text)
+        if verdict.promoted:
+            personas.set_current(db, persona.id, clone.id)

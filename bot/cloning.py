@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import threading
 import traceback
@@ -21,8 +20,8 @@ from typing import Unpack
 
 from sqlite_utils import Database
 
-from bot import clone_records
-from bot.clone_records import Cancelled
+from bot import clone_job, clone_records
+from bot.clone_records import Cancelled, Made, Order
 from bot.data_folder import DataFolder
 from bot.errors import CloneFailed
 from bot.launchers import local
@@ -34,14 +33,15 @@ from storage.database import Store
 from storage.errors import MynahError
 from trainer.protocol import (
     AnyEvent,
+    Compared,
     Failed,
     FailureKind,
     FinetuneJob,
     Finished,
+    Judged,
     Saved,
     Started,
 )
-from trainer.recipes import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -114,15 +114,13 @@ class Cloning:
             elif not self._stopping:
                 await self._make(line[0])
 
-    async def submit(self, handle: str, recipe: Recipe, source: Path | None, requested_by: str, seed: int) -> Clone:
+    async def submit(self, order: Order) -> Clone:
         """Put a clone in line. Once this returns, the command survives a crash.
 
         Raises:
             StorageError: where a clone of the same persona is in line or being made.
         """
-        clone = await self._store.run(
-            clone_records.enqueue, handle, recipe, self._settings.base_model, seed, requested_by, source
-        )
+        clone = await self._store.run(clone_records.enqueue, order)
         await self._tell(clone)
         self._wake.set()
         return clone
@@ -186,9 +184,7 @@ class Cloning:
 
     async def _train(self, clone: Clone) -> None:
         """Run the trainer on the clone's posts, again when it dies, until it says how it ended."""
-        work_dir = self._folder.jobs / clone.id
-        await self._store.run(clone_records.write_posts, clone, work_dir)
-        job = self._job(clone, work_dir)
+        job = await self._store.run(clone_job.prepare, clone, self._settings)
         restarts = self._settings.training.restarts
         for _ in range(1 + restarts):
             finished = None if self._cancel.is_set() else await self._one_trainer(clone, job)
@@ -209,19 +205,18 @@ class Cloning:
     async def _one_trainer(self, clone: Clone, job: FinetuneJob) -> Finished | None:
         """One trainer process from start to end: each event is recorded, then told. None where it died."""
         trainer = self._trainer = await local.launch(job, self._log(clone))
-        started: Started | None = None
-        saved: Saved | None = None
+        heard: dict[type[AnyEvent], AnyEvent] = {}
         try:
             if self._cancel.is_set():  # while it was being started
                 return None
             async for event in trainer.events():
                 if isinstance(event, Failed):
                     raise TrainingFailed(event.kind, event.message, event.hint)
-                started = event if isinstance(event, Started) else started
-                saved = event if isinstance(event, Saved) else saved
-                if isinstance(event, Finished) and started and saved:
-                    await self._store.run(clone_records.keep, clone, started, saved)
                 await self._store.run(clone_records.record, clone, event)
+                heard[type(event)] = event
+                if isinstance(event, Finished) and Saved in heard:
+                    made = _made(heard, event)
+                    await self._store.run(clone_records.keep, clone, made, self._settings.quality.max_copy_rate)
                 await self._tell(clone, event)
                 if isinstance(event, Finished):
                     return event
@@ -253,27 +248,6 @@ class Cloning:
             for listener in self._listeners:
                 listener.put_nowait(update)
 
-    def _job(self, clone: Clone, work_dir: Path) -> FinetuneJob:
-        training, corpus = self._settings.training, self._settings.corpus
-        return FinetuneJob(
-            job_id=clone.id,
-            base=clone.base,
-            cache_dir=self._folder.cache,
-            hub_url=self._settings.urls.hub,
-            device=training.device,
-            precision=training.precision,
-            threads=training.threads,
-            nice=training.nice,
-            parent_pid=os.getpid(),
-            persona=clone.persona_id,
-            posts=work_dir / "posts.jsonl",
-            work_dir=work_dir,
-            recipe=Recipe.model_validate_json(clone.recipe_json),
-            seed=clone.seed,
-            min_characters=corpus.min_characters,
-            warn_characters=corpus.warn_characters,
-        )
-
     def _log(self, clone: Clone) -> Path:
         return self._folder.logs / f"trainer-{clone.id}.log"
 
@@ -286,6 +260,21 @@ def import_limits(settings: Settings) -> Limits:
     """How much of a person's file is read."""
     limits = settings.limits
     return Limits(max_file_bytes=limits.max_file_mb * 1_000_000, max_posts=limits.max_posts)
+
+
+def _made(heard: dict[type[AnyEvent], AnyEvent], finished: Finished) -> Made:
+    """What the last event of each kind says of the result."""
+    started, saved = heard.get(Started), heard[Saved]
+    compared, judged = heard.get(Compared), heard.get(Judged)
+    assert isinstance(started, Started)
+    assert isinstance(saved, Saved)
+    return Made(
+        started,
+        saved,
+        finished.step,
+        compared if isinstance(compared, Compared) else None,
+        judged if isinstance(judged, Judged) else None,
+    )
 
 
 def _sweep(jobs: Path, under_way: set[str]) -> None:

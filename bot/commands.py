@@ -5,51 +5,35 @@ A typed request in, a frozen result out, or a MynahError whose sentences the gat
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlite_utils import Database
+
+from bot import sharing
 from bot.bundled import bundled_handle
-from bot.cloning import Cloning, import_limits
+from bot.cards import write_card
+from bot.clone_records import Order
+from bot.cloning import Cloning
 from bot.errors import CommandError, NotFound
+from bot.evaluating import Evaluated, evaluate
+from bot.ordering import Ordering, find_person
+from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from bot.settings import Settings
-from bot.sources import open_source
+from bot.sharing import Newcomer
 from bot.speakers import Ready, Speakers
 from bot.voice.service import Voice
-from storage import clones, learning, personas, posts
+from storage import clones, evaluations, learning, personas
 from storage.clones import Clone, Overview
 from storage.database import Store
+from storage.evaluations import Evaluation
 from storage.learning import Sample
-from trainer.recipes import RECIPES, Recipe
+from trainer.protocol import Pushed
 
 MOST_POSTS_AT_ONCE = 50
+MOST_SAMPLES = 2_000
 SEEDS = 2**32
-
-
-@dataclass(frozen=True, slots=True)
-class CloneRequest:
-    """Learn a voice. Without a file, the posts that are here already are learned from anew."""
-
-    handle: str | None
-    file: Path | None
-    recipe: str | None = None
-    heldout: bool | None = None
-    """Keep posts aside and report quality, whatever the recipe says."""
-    newest: int | None = None
-    """Learn from so many of the newest posts only."""
-    requested_by: str = "console"
-    seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SayRequest:
-    """Speak like someone."""
-
-    handle: str | None
-    prompt: str = ""
-    count: int = 1
-    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +55,15 @@ class Submitted:
     ahead: int
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of a persona, whether it is the one that speaks, and what was last measured of it."""
+
+    clone: Clone
+    speaks: bool
+    evaluation: Evaluation | None
+
+
 class Commands:
     """Every command; built once by `bot.app`."""
 
@@ -80,6 +73,7 @@ class Commands:
         self._voice = voice
         self._speakers = speakers
         self._cloning = cloning
+        self._ordering = Ordering(settings, store, speakers)
 
     async def clone(self, request: CloneRequest) -> Submitted:
         """Put a clone in line.
@@ -87,20 +81,23 @@ class Commands:
         Raises:
             CommandError, NotFound, SourceError, StorageError: with nothing changed.
         """
-        recipe = self._recipe(request)
-        file = request.file
-        if request.seed is not None and not 0 <= request.seed < SEEDS:
-            raise CommandError(f"The seed {request.seed} cannot be used.", f"It is a number from 0 to {SEEDS - 1}.")
-        if file is not None:
-            await asyncio.to_thread(_refuse_missing, file)
-        handle = request.handle or await self._handle_in(file)
-        if file is None:
-            await self._refuse_without_posts(handle)
-        seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
-        clone = await self._cloning.submit(handle, recipe, file, request.requested_by, seed)
-        line = await self._store.run(clones.in_line)
-        ahead = [waiting.id for waiting in line].index(clone.id) if clone.id in {one.id for one in line} else 0
-        return Submitted(clone, personas.normalise_handle(handle), ahead)
+        return await self._submit(await self._ordering.clone(request))
+
+    async def blend(self, request: BlendRequest) -> Submitted:
+        """Put a blend of people whose posts are here in line.
+
+        Raises:
+            CommandError, NotFound, StorageError: with nothing changed.
+        """
+        return await self._submit(await self._ordering.blend(request))
+
+    async def refresh(self, request: RefreshRequest) -> Submitted:
+        """Put a refresh in line: the current version goes on learning, from what it has not learned yet.
+
+        Raises:
+            CommandError, NotFound, StorageError: with nothing changed.
+        """
+        return await self._submit(await self._ordering.refresh(request))
 
     async def say(self, request: SayRequest) -> Said:
         """Posts in a persona's voice.
@@ -129,6 +126,56 @@ class Commands:
     async def handles(self) -> list[str]:
         """Every persona's handle, for completion."""
         return [persona.handle for persona in await self._store.run(personas.all)]
+
+    async def versions(self, handle: str) -> list[Version]:
+        """A persona's versions, newest first.
+
+        Raises:
+            NotFound.
+        """
+        return await self._store.run(_versions, handle)
+
+    async def rollback(self, handle: str, version: int | None = None) -> Clone:
+        """Have another version speak: the one before, or the one that is named.
+
+        Raises:
+            NotFound: where there is none.
+        """
+        return await self._store.run(_roll_back, handle, version)
+
+    async def evaluate(self, handle: str, samples: int = 200, seed: int = 0) -> Evaluated:
+        """Judge the version that speaks, anew.
+
+        Raises:
+            CommandError, NotFound, StorageError, TrainerFailed.
+        """
+        if not 1 <= samples <= MOST_SAMPLES:
+            raise CommandError(f"{samples} samples cannot be judged.", f"Ask for 1 to {MOST_SAMPLES}.")
+        return await evaluate(self._settings, self._store, self._speakers, handle, samples, seed)
+
+    async def card(self, handle: str) -> Path:
+        """Write the model card of the version that speaks; returns its folder.
+
+        Raises:
+            NotFound, StorageError, TrainerFailed.
+        """
+        return await write_card(self._settings, self._store, self._speakers, handle)
+
+    async def push(self, handle: str, repo: str | None = None, *, public: bool = False) -> Pushed:
+        """Upload a persona to the Hub.
+
+        Raises:
+            NotFound, StorageError, TrainerFailed.
+        """
+        return await sharing.push(self._settings, self._store, self._speakers, handle, repo, public=public)
+
+    async def adopt(self, origin: str, handle: str | None = None, requested_by: str = "console") -> Newcomer:
+        """Bring in a model that was made elsewhere.
+
+        Raises:
+            StorageError, TrainerFailed.
+        """
+        return await sharing.adopt(self._settings, self._store, origin, handle, requested_by)
 
     async def samples(self, clone_id: str) -> list[Sample]:
         """What a clone said while it learned."""
@@ -161,7 +208,7 @@ class Commands:
         """Write a clone as a folder that `transformers.pipeline` loads.
 
         Raises:
-            CommandError, NotFound, VoiceError.
+            CommandError, NotFound, TrainerFailed.
         """
         try:
             str(folder).encode()
@@ -174,35 +221,11 @@ class Commands:
         ready = await self._speakers.find(handle)
         await self._voice.warm(await self._speakers.speaker(ready))
 
-    def _recipe(self, request: CloneRequest) -> Recipe:
-        name = request.recipe or self._settings.recipe
-        if name not in RECIPES:
-            raise NotFound(f"There is no recipe {name!r}.", f"Known are: {', '.join(RECIPES)}.")
-        recipe = RECIPES[name]
-        if request.newest is not None and request.newest < 1:
-            raise CommandError(f"newest is {request.newest}.", "It is a number of posts, such as 3000.")
-        asked = {"heldout": request.heldout, "newest": request.newest}
-        return recipe.model_copy(update={key: value for key, value in asked.items() if value is not None})
-
-    async def _handle_in(self, file: Path | None) -> str:
-        """The account that a file names itself."""
-        if file is None:
-            raise CommandError("A clone needs a handle or a file.", "/clone @handle file=PATH")
-        source = await asyncio.to_thread(open_source, file, limits=import_limits(self._settings))
-        if source.handle is None:
-            raise CommandError(
-                f"{file.name} does not say whose posts it holds.", "Name the person: /clone @handle file=…"
-            )
-        return source.handle
-
-    async def _refuse_without_posts(self, handle: str) -> None:
-        persona = await self._store.run(personas.find, handle)
-        if persona is None or not await self._store.run(posts.count, persona.id):
-            raise CommandError(
-                f"There are no posts of @{personas.normalise_handle(handle)} here.",
-                f"Give a file of them: /clone @{personas.normalise_handle(handle)} file=PATH "
-                "(an X archive, CSV, JSON, or text with one post a line).",
-            )
+    async def _submit(self, order: Order) -> Submitted:
+        clone = await self._cloning.submit(order)
+        line = await self._store.run(clones.in_line)
+        ahead = [waiting.id for waiting in line].index(clone.id) if clone.id in {one.id for one in line} else 0
+        return Submitted(clone, personas.normalise_handle(order.handle), ahead)
 
     async def _only_handle(self) -> str:
         """Whom `/say` means when it names nobody: the only persona of one's own, or the bundled one."""
@@ -213,10 +236,22 @@ class Commands:
         return theirs[0]
 
 
-def _refuse_missing(file: Path) -> None:
-    try:
-        file.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte in the path
-        raise CommandError(f"There is no file {file}.", "Check the path; quote it if it holds spaces.") from None
-    except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}.", "Check the path and its permissions.") from None
+def _versions(db: Database, handle: str) -> list[Version]:
+    persona = find_person(db, handle)
+    return [
+        Version(clone, clone.id == persona.current_clone_id, evaluations.newest(db, clone.id))
+        for clone in clones.of_persona(db, persona.id)
+    ]
+
+
+def _roll_back(db: Database, handle: str, version: int | None) -> Clone:
+    with db.atomic():
+        persona = find_person(db, handle)
+        ready = [clone for clone in clones.of_persona(db, persona.id) if clone.state == "ready"]
+        now = next((clone.version for clone in ready if clone.id == persona.current_clone_id), 0)
+        older = [clone for clone in ready if (clone.version < now if version is None else clone.version == version)]
+        if not older:
+            what = "an older version" if version is None else f"a ready version {version}"
+            raise NotFound(f"@{persona.handle} has not {what}.", f"See /versions @{persona.handle}.")
+        personas.set_current(db, persona.id, older[0].id)
+        return older[0]

@@ -18,6 +18,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.errors import SettingsError
+from bot.own_recipes import TABLE, own_recipes
 from bot.settings import Settings, Tokens, sections, setting_keys
 
 __all__ = ["FILENAME", "TOKEN_NAMES", "Settings", "find", "load"]
@@ -25,7 +26,7 @@ __all__ = ["FILENAME", "TOKEN_NAMES", "Settings", "find", "load"]
 ENVIRONMENT_PREFIX = "MYNAH_"
 FILENAME = "config.toml"
 
-TOKEN_NAMES = ("HF_TOKEN",)
+TOKEN_NAMES = ("HF_TOKEN", "WANDB_API_KEY")
 """Environment variables that hold tokens; each may instead be given as a file, named by `<NAME>_FILE`."""
 
 
@@ -41,11 +42,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     Raises SettingsError, naming every key that is wrong, its value and what is allowed.
     """
     known = setting_keys()
-    given = [*_from_file(path), *_from_environment(environ)]
+    tables = _read(path)
+    recipes, recipe_problems = own_recipes(tables.pop(TABLE, {}))
+    given = [*_from_file(tables, path), *_from_environment(environ)]
     problems = [_unknown(entry, list(known)) for entry in given if entry.key not in known]
     last_word = {entry.key: entry for entry in given if entry.key in known}
     tokens, token_problems = _tokens(environ)
-    problems += token_problems
+    problems += recipe_problems + token_problems
     config_file = path.resolve() if path is not None and path.is_file() else None
     settings = Settings()
     try:
@@ -53,6 +56,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
             _nested({key: entry.value for key, entry in last_word.items()})
             | {
                 "tokens": tokens,
+                TABLE: recipes,
                 "config_file": config_file,
                 "data_dir": _data_dir(last_word.get("data_dir"), config_file),
             }
@@ -72,15 +76,18 @@ class _Entry:
     """How the person wrote it: where, and under which name."""
 
 
-def _from_file(path: Path | None) -> Iterator[_Entry]:
+def _read(path: Path | None) -> dict[str, object]:
     if path is None or not path.exists():
-        return
+        return {}
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.", "Correct that line.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.", "It should be a text file in UTF-8.") from None
+
+
+def _from_file(tables: Mapping[str, object], path: Path | None) -> Iterator[_Entry]:
     for name, value in tables.items():
         if isinstance(value, dict):
             yield from (_Entry(f"{name}.{key}", inner, f"{name}.{key} in {path}") for key, inner in value.items())

@@ -42,6 +42,16 @@ class DataFolder:
         return self.root / "logs"
 
     @property
+    def tracking(self) -> Path:
+        """What W&B wrote, a folder for each clone."""
+        return self.root / "wandb"
+
+    @property
+    def cards(self) -> Path:
+        """Model cards, a folder for each clone; they can be made again."""
+        return self.root / "cards"
+
+    @property
     def lock(self) -> Path:
         return self.root / "mynah.lock"
 

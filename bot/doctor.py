@@ -66,7 +66,8 @@ def diagnose(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
         _database(folder),
         _base(settings, folder),
         *_tokens(settings),
-        _hub_url(settings),
+        Finding("hub address", "ok", settings.urls.hub or "the public one"),
+        Finding("wandb address", "ok", settings.urls.wandb or "the public one"),
     ]
 
 
@@ -196,10 +197,6 @@ def _own_base(path: Path) -> Finding:
 def _tokens(settings: Settings) -> list[Finding]:
     present = {name: getattr(settings.tokens, name.lower()) is not None for name in TOKEN_NAMES}
     return [Finding(name, "ok", "present" if there else "not set; nothing needs it") for name, there in present.items()]
-
-
-def _hub_url(settings: Settings) -> Finding:
-    return Finding("hub address", "ok", settings.urls.hub or "the public one")
 
 
 def _graded(value: int, low: int, none: int, detail: str, advice: str) -> tuple[Status, str, str]:

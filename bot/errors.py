@@ -8,6 +8,7 @@ MynahError (storage.errors)
 ├── CommandError      a command is mistyped, or names something that is not there
 │   └── NotFound
 ├── CloneFailed       a training ended without a model
+├── TrainerFailed     a trainer could not export, judge, draw, push or adopt
 ├── VoiceError        a persona could not speak
 └── AlreadyRunning    another Mynah holds this data folder
 """
@@ -41,6 +42,10 @@ class NotFound(CommandError):
 
 class CloneFailed(MynahError):
     """A training ended without a model."""
+
+
+class TrainerFailed(MynahError):
+    """A trainer said why it could not do a job other than a training."""
 
 
 class VoiceError(MynahError):

@@ -11,9 +11,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from trainer.recipes import RECIPES
+from trainer.recipes import RECIPES, Recipe
 
 
 class Section(BaseModel):
@@ -36,6 +36,9 @@ class Training(Section):
         default=19, ge=0, le=19, description="how far training steps back for everything else; 0 is not at all"
     )
     restarts: int = Field(default=3, ge=0, le=100, description="times a training that died is taken up again by itself")
+    replay: float = Field(
+        default=1.0, ge=0, le=100, description="characters of old posts a refresh hears again, for each new one"
+    )
 
 
 class Corpus(Section):
@@ -43,6 +46,31 @@ class Corpus(Section):
 
     min_characters: int = Field(default=6_000, ge=0, description="fewer than this are refused")
     warn_characters: int = Field(default=40_000, ge=0, description="fewer than this are trained on, with a warning")
+
+
+class Quality(Section):
+    """How a finished clone is judged, and when a new version speaks in place of the one before."""
+
+    samples: int = Field(default=100, ge=0, le=10_000, description="samples that a new clone is judged by")
+    max_copy_rate: float = Field(
+        default=0.05, ge=0, le=1, description="largest share of samples that may repeat posts it learned from"
+    )
+
+
+class Tracking(Section):
+    """Weights & Biases: a run for the data and one for the training of each clone."""
+
+    mode: Literal["auto", "offline", "off"] = Field(
+        default="auto", description="auto is online where WANDB_API_KEY is set, else offline"
+    )
+    project: str = Field(default="huggingtweets", min_length=1, description="the project of all runs")
+    entity: str = Field(default="", description="the team or user it belongs to; empty is the key's owner")
+
+
+class Card(Section):
+    """What model cards say."""
+
+    contact: str = Field(default="", description="whom to write to for removal, such as you@example.org")
 
 
 class Voice(Section):
@@ -70,9 +98,10 @@ class Limits(Section):
 class Urls(Section):
     """Base addresses of services, for a proxy, a mirror or a peer of your own; empty is the public one."""
 
-    hub: str = Field(default="", description="the Hugging Face Hub, which bases other than the bundled one come from")
+    hub: str = Field(default="", description="the Hugging Face Hub: bases other than the bundled one, push and adopt")
+    wandb: str = Field(default="", description="Weights & Biases")
 
-    @field_validator("hub")
+    @field_validator("hub", "wandb")
     @classmethod
     def _is_base_url(cls, value: str) -> str:
         if value and not is_base_url(value):
@@ -92,19 +121,25 @@ class Tokens(Section):
     """Secrets, from the environment or from files that it names; shown as asterisks wherever they are printed."""
 
     hf_token: SecretStr | None = None
+    wandb_api_key: SecretStr | None = None
 
 
 class Settings(Section):
     """Everything that can be set. `config_file` and `tokens` say where from; they are no keys of config.toml."""
 
+    recipes: dict[str, Recipe] = {}
+    """Of one's own, by name; `bot.own_recipes` reads them."""
     base_model: str = Field(
         default="smollm2-135m", min_length=1, description="a known name, a Hub id, a folder or a .gguf file"
     )
-    recipe: str = Field(default="mynah", description="how clones are trained: mynah or huggingtweets")
+    recipe: str = Field(default="mynah", description="how clones are trained: mynah, huggingtweets or your own")
     timezone: str = Field(default="UTC", description="the zone in which times are shown, such as Europe/Madrid")
     data_dir: Path = Field(default=Path("data"), description="where all state lives; relative to this file's folder")
     training: Training = Training()
     corpus: Corpus = Corpus()
+    quality: Quality = Quality()
+    tracking: Tracking = Tracking()
+    card: Card = Card()
     voice: Voice = Voice()
     limits: Limits = Limits()
     urls: Urls = Urls()
@@ -114,9 +149,10 @@ class Settings(Section):
 
     @field_validator("recipe")
     @classmethod
-    def _is_recipe(cls, value: str) -> str:
-        if value not in RECIPES:
-            raise ValueError(" or ".join(repr(name) for name in RECIPES))
+    def _is_recipe(cls, value: str, others: ValidationInfo) -> str:
+        known = [*RECIPES, *others.data.get("recipes", {})]
+        if value not in known:
+            raise ValueError(" or ".join(repr(name) for name in known))
         return value
 
     @field_validator("timezone")
@@ -127,6 +163,11 @@ class Settings(Section):
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("a name of the IANA time zone database, such as 'UTC' or 'Europe/Madrid'") from None
         return value
+
+    @property
+    def known_recipes(self) -> dict[str, Recipe]:
+        """Those that come with Mynah, and one's own."""
+        return RECIPES | self.recipes
 
     @property
     def zone(self) -> ZoneInfo:

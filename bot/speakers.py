@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot.data_folder import DataFolder
-from bot.errors import NotFound, VoiceError
+from bot.errors import NotFound
 from bot.launchers import local
 from bot.settings import Settings
 from bot.voice.base import Speaker
@@ -24,7 +24,7 @@ from storage.database import Store
 from storage.personas import Persona
 from storage.weights import Model
 from trainer import catalog
-from trainer.protocol import ExportJob, Failed, Saved
+from trainer.protocol import ExportJob
 from trainer.recipes import Recipe
 
 
@@ -71,12 +71,17 @@ class Speakers:
         """Write the persona's model as a folder that `transformers.pipeline` loads.
 
         Raises:
-            NotFound, VoiceError: where there is no model, or the folder cannot be written.
+            NotFound, TrainerFailed: where there is no model, or the folder cannot be written.
         """
         ready = await self.find(handle)
         async with self._writing:
             await self._export(ready, out_dir)
         return ready
+
+    async def weights(self, ready: Ready) -> Path:
+        """The persona's model as it is stored: an adapter, or a whole model."""
+        async with self._writing:
+            return await self._weights(ready)
 
     async def _weights(self, ready: Ready) -> Path:
         folder = self._folder.cache / "models" / ready.clone.id
@@ -86,23 +91,13 @@ class Speakers:
 
     async def _export(self, ready: Ready, out_dir: Path) -> None:
         job = self._export_job(ready, await self._weights(ready), out_dir)
-        log_file = self._folder.logs / f"{job.job_id}.log"
-        trainer = await local.launch(job, log_file)
-        try:
-            async for event in trainer.events():
-                if isinstance(event, Failed):
-                    raise VoiceError(event.message, event.hint)
-                if isinstance(event, Saved):
-                    log_file.unlink(missing_ok=True)
-                    return
-            raise VoiceError("The export ended before it was done.", f"Its log is {log_file}.")
-        finally:
-            await trainer.stop()
+        await local.errand(job, self._folder.logs / f"{job.job_id}.log")
 
     def _export_job(self, ready: Ready, weights_dir: Path, out_dir: Path) -> ExportJob:
         return ExportJob(
             job_id=f"export-{ready.clone.id}",
-            base=ready.model.base,
+            # A whole model brings its own tokenizer; that of one that was adopted may lie nowhere else.
+            base=str(weights_dir.absolute()) if ready.model.method == "full" else ready.model.base,
             cache_dir=self._folder.cache,
             hub_url=self._settings.urls.hub,
             parent_pid=os.getpid(),

@@ -77,6 +77,13 @@ class Clone:
     started_at: datetime | None
     """When work on it last began."""
     finished_at: datetime | None
+    goes_on_from: str | None = None
+    """The clone whose training it goes on with, of which it is a refresh."""
+    device: str | None = None
+    verdict: str = ""
+    """Why it speaks for its persona, or why the version before goes on to."""
+    drift_json: str | None = None
+    """What changed in the person's posts since the version before, of a refresh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,8 @@ class Columns(TypedDict, total=False):
     """What may be written together with a move."""
 
     base_hash: str
+    device: str
+    verdict: str
     loss: float
     error_kind: str
     error_message: str
@@ -131,6 +140,7 @@ def enqueue(
     seed: int,
     requested_by: str,
     source_path: str | None,
+    goes_on_from: str | None = None,
 ) -> Clone:
     """Put a new version of a persona's clone in line.
 
@@ -149,13 +159,16 @@ def enqueue(
         db.execute(
             """
             insert into clones (
-                id, persona_id, version, recipe, recipe_json, base, seed, requested_by, source_path,
+                id, persona_id, version, recipe, recipe_json, base, seed, requested_by, source_path, goes_on_from,
                 state, state_since, created_at
             )
-            select ?, ?, coalesce(max(version), 0) + 1, ?, ?, ?, ?, ?, ?, 'queued', ?, ?
+            select ?, ?, coalesce(max(version), 0) + 1, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?
             from clones where persona_id = ?
             """,
-            [clone_id, persona_id, recipe, recipe_json, base, seed, requested_by, source_path, now, now, persona_id],
+            [
+                *(clone_id, persona_id, recipe, recipe_json, base, seed, requested_by, source_path, goes_on_from),
+                *(now, now, persona_id),
+            ],
         )
         _write_history(db, clone_id, now, None, "queued", f"asked for by {requested_by}")
         return get(db, clone_id)
@@ -258,6 +271,11 @@ def record_quality(
     """
     given = {"bits_per_byte_before": before, "bits_per_byte_after": after, "loss": loss}
     _update(db, clone_id, {name: value for name, value in given.items() if value is not None})
+
+
+def record_drift(db: Database, clone_id: str, drift_json: str) -> None:
+    """Write what changed in the person's posts. Raises StorageError if there is no such clone."""
+    _update(db, clone_id, {"drift_json": drift_json})
 
 
 def _refuse_unwritable(source_path: str | None) -> None:

@@ -211,3 +211,59 @@ def m005_views(db: Database) -> None:
         join personas on personas.id = clones.persona_id
         order by clone_history.id;
     """)
+
+
+@migrations()
+def m006_versions_quality_and_blends(db: Database) -> None:
+    db.executescript("""
+        alter table clones add column goes_on_from text references clones (id) on delete set null;
+        alter table clones add column device text;
+        alter table clones add column verdict text not null default '';
+        alter table clones add column drift_json text;
+        create index clones_by_what_they_go_on_from on clones (goes_on_from);
+
+        create table evaluations (
+            id integer primary key,
+            clone_id text not null references clones (id) on delete cascade,
+            at text not null,
+            heldout_posts integer not null,
+            bits_per_byte_base real,
+            bits_per_byte real,
+            samples integer,
+            copy_rate real,
+            style_distance real,
+            who_said_it real,
+            report_json text not null
+        ) strict;
+
+        create index evaluations_by_clone on evaluations (clone_id);
+
+        create table blend_parts (
+            persona_id text not null references personas (id) on delete cascade,
+            part_id text not null references personas (id) on delete cascade,
+            share real not null check (share > 0 and share < 1),
+            primary key (persona_id, part_id)
+        ) strict;
+
+        create index blend_parts_by_part on blend_parts (part_id);
+
+        create table clone_people (
+            clone_id text not null references clones (id) on delete cascade,
+            handle text not null,
+            downloaded integer not null,
+            reposts integer not null,
+            short integer not null,
+            kept integer not null,
+            characters integer not null,
+            share real not null,
+            primary key (clone_id, handle)
+        ) strict;
+
+        create table tracked_runs (
+            clone_id text not null references clones (id) on delete cascade,
+            job_type text not null check (job_type in ('preprocess', 'train')),
+            run_id text not null,
+            url text not null,
+            primary key (clone_id, job_type)
+        ) strict;
+    """)

@@ -94,14 +94,17 @@ def set_current(db: Database, persona_id: str, clone_id: str | None) -> None:
 
 
 def erase(db: Database, persona_id: str) -> None:
-    """Delete a persona and all that came from it: posts, clones, their histories, samples and models.
+    """Delete a persona and all that came from it: posts, clones, their histories, samples and models, and blends.
 
     Tensors that no other model uses go too. Nothing is left in the file's free pages or in the write-ahead log: the
     connection has `secure_delete` on, and the log is emptied afterwards. Raises StorageError where there is none.
     """
     with db.atomic():
         get(db, persona_id)
-        db.execute("delete from personas where id = ?", [persona_id])
+        db.execute(
+            "delete from personas where id = ? or id in (select persona_id from blend_parts where part_id = ?)",
+            [persona_id, persona_id],
+        )
         weights.prune(db)
     db.execute("pragma wal_checkpoint(truncate)").fetchall()
 

@@ -40,11 +40,14 @@ class Home:
     settings: dict[str, str] = field(default_factory=dict)
 
     def environ(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MYNAH_", "HF_"))}
+        ours = ("MYNAH_", "HF_", "WANDB_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         own = {
             "MYNAH_DATA_DIR": str(self.data),
             "MYNAH_BASE_MODEL": str(self.base),
             "MYNAH_TRAINING__NICE": "0",
+            "MYNAH_TRACKING__MODE": "off",  # it has tests of its own
+            "MYNAH_QUALITY__SAMPLES": "8",
             "MYNAH_TRAINING__THREADS": "1",
             "MYNAH_VOICE__THREADS": "1",
             "HF_HUB_OFFLINE": "1",

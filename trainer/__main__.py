@@ -20,7 +20,19 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 
 from trainer.lifeline import Lifeline
-from trainer.protocol import JOB, AnyJob, ExportJob, Failed, FinetuneJob, JobFailed, ScoreJob
+from trainer.protocol import (
+    JOB,
+    AdoptJob,
+    AnyJob,
+    CardJob,
+    EvaluateJob,
+    ExportJob,
+    Failed,
+    FinetuneJob,
+    JobFailed,
+    PushJob,
+    ScoreJob,
+)
 from trainer.stream import EventStream
 
 LOCK_WAIT_S = 20.0
@@ -59,34 +71,64 @@ def _take_stdout() -> TextIO:
 
 
 def _work(job: AnyJob, emit: EventStream, lifeline: Lifeline) -> None:
-    """Torch is imported here, after the signal is held: threads inherit what is blocked."""
+    """Torch is imported from here on, after the signal is held: threads inherit what is blocked."""
     if job.threads:
         os.environ["OMP_NUM_THREADS"] = str(job.threads)
     # OpenMP's threads spin while they wait for each other. For long, they take six times the processor time beside
     # another busy process; not at all, a step alone takes half as long again. This is in between.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from transformers.utils import logging
+    os.environ.setdefault("HF_HUB_DISABLE_XET", "1")  # which a Hub of one's own does not speak
+    if not isinstance(job, (CardJob, PushJob)):  # which load no model
+        from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
     if job.device in ("auto", "cpu"):
         os.nice(job.nice)
-    if isinstance(job, FinetuneJob):
-        from trainer.finetune import finetune
+    for name in ("HF_TOKEN", "WANDB_API_KEY"):
+        _read_token(name)
+    _do(job, emit, lifeline)
 
-        with _alone_in(job.work_dir):
-            finetune(job, emit, lifeline)
-    elif isinstance(job, ExportJob):
-        from trainer.export import export
 
-        export(job, emit)
-    elif isinstance(job, ScoreJob):
-        from trainer.score import score
+def _read_token(name: str) -> None:
+    """A token may be given as the file that holds it; the libraries look for the token itself."""
+    file = os.environ.get(f"{name}_FILE")
+    if file and not os.environ.get(name):
+        os.environ[name] = Path(file).expanduser().read_text(encoding="utf-8").strip()
 
-        score(job, emit)
-    else:
-        raise JobFailed("bad_job", f"This trainer cannot {job.task}.", "Set up this checkout anew.")
+
+def _do(job: AnyJob, emit: EventStream, lifeline: Lifeline) -> None:
+    match job:
+        case FinetuneJob():
+            from trainer.finetune import finetune
+
+            with _alone_in(job.work_dir):
+                finetune(job, emit, lifeline)
+        case EvaluateJob():
+            from trainer.judge import evaluate_clone
+
+            evaluate_clone(job, emit)
+        case ExportJob():
+            from trainer.export import export
+
+            export(job, emit)
+        case ScoreJob():
+            from trainer.score import score
+
+            score(job, emit)
+        case CardJob():
+            from trainer.card import write_card
+
+            write_card(job, emit)
+        case PushJob():
+            from trainer.push import push
+
+            push(job, emit)
+        case AdoptJob():
+            from trainer.adopt import adopt
+
+            adopt(job, emit)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from trainer.recipes import Recipe
 from trainer.report import DriftReport, QualityReport
+from trainer.wording import one_line
 
 
 class _Facts(BaseModel):
@@ -33,6 +34,11 @@ class Person(_Facts):
     kept: int
     characters: int
     share: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """What to call them on a line: their display name, or else their handle."""
+        return one_line(self.display_name) or one_line(self.handle)
 
 
 class Run(_Facts):
@@ -77,3 +83,21 @@ class CardFacts(_Facts):
     """Whom to write to for removal; empty where the owner has named nobody."""
     repo: str = ""
     """Its name on the Hub, once it is pushed."""
+
+    @property
+    def name(self) -> str:
+        """What to call the persona on a line; a blend by everybody's name."""
+        return " × ".join(person.name for person in self.people)
+
+    @property
+    def handles(self) -> str:
+        """Whom it learned from: "@a", or "@a × @b" for a blend."""
+        return " × ".join(f"@{one_line(person.handle)}" for person in self.people)
+
+    @property
+    def new_examples(self) -> tuple[Example, ...]:
+        """Examples with words in them, each once, without those known to repeat a training post."""
+        samples = self.report.samples if self.report else None
+        copied = {one_line(near.sample) for near in samples.nearest if near.copied} if samples else set()
+        told = {one_line(example.text): example for example in reversed(self.examples)}
+        return tuple(example for text, example in reversed(told.items()) if text and text not in copied)

@@ -25,8 +25,10 @@ class Progress(BaseModel):
     """What makes it the same job: recipe, seed, base and corpus."""
     step: int = 0
     seconds: float = 0.0
-    before: float | None = None
-    """Held-out bits per byte of the base."""
+    before_nats: list[float] | None = None
+    """What each held-out post costs the base."""
+    previous: float | None = None
+    """Bits per byte of the version before, on the held-out posts that it did not learn from."""
     best: float | None = None
     best_step: int = 0
     stale: int = 0

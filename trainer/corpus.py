@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import Literal
 from trainer.protocol import JobFailed
 from trainer.recipes import Recipe
 
+FILE = "corpus.jsonl"
+"""Beside a job: what was learned from, and what was kept aside."""
 MIN_PLAIN_WORDS = 3
 HELDOUT_SHARE = 0.1
 MIN_HELDOUT_POSTS = 50
@@ -40,6 +42,8 @@ class RawPost:
     created_at: datetime | None
     text: str
     kind: str
+    person: str = ""
+    """Whose it is, in a blend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class CleanPost:
 
     id: str
     text: str
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ def read_posts(path: Path) -> Iterator[RawPost]:
         for line in lines:
             row = json.loads(line)
             when = row.get("created_at")
-            yield RawPost(row["id"], datetime.fromisoformat(when) if when else None, row["text"], row["kind"])
+            created_at = datetime.fromisoformat(when) if when else None
+            yield RawPost(row["id"], created_at, row["text"], row["kind"], row.get("person", ""))
 
 
 def unescape(text: str, *, sequential: bool) -> str:
@@ -116,8 +122,12 @@ def heldout_count(kept: int) -> int:
     return max(share, MIN_HELDOUT_POSTS) if kept >= 10 * MIN_HELDOUT_POSTS else share
 
 
-def build(posts: Iterable[RawPost], recipe: Recipe) -> Corpus:
-    """Clean, count and split. Undated posts count as older than dated ones, in the order given."""
+def build(posts: Iterable[RawPost], recipe: Recipe, learned: Set[str] = frozenset()) -> Corpus:
+    """Clean, count and split. Undated posts count as older than dated ones, in the order given.
+
+    `learned` are the ids of posts that the training begins with knowing: none of them is held out, so at most half of
+    the others is.
+    """
     by_time = sorted(posts, key=lambda post: post.created_at.timestamp() if post.created_at else float("-inf"))
     downloaded = reposts = short = 0
     counted: list[CleanPost] = []
@@ -130,15 +140,19 @@ def build(posts: Iterable[RawPost], recipe: Recipe) -> Corpus:
         if not says_something(text):
             short += 1
             continue
-        counted.append(CleanPost(post.id, tidy(text, post.text) if recipe.tidy_links else text))
+        counted.append(CleanPost(post.id, tidy(text, post.text) if recipe.tidy_links else text, post.person))
     ordered = [post for post in counted if not (recipe.drop_quotes and quotes_someone(post.text))]
+    unknown = [post for post in ordered if post.id not in learned]
     aside = heldout_count(len(ordered)) if recipe.heldout else 0
-    train, kept_aside = ordered[: len(ordered) - aside], ordered[len(ordered) - aside :]
+    aside = min(aside, len(unknown) // 2) if learned else aside
+    kept_aside = unknown[len(unknown) - aside :]
+    newest = {post.id for post in kept_aside}
+    train = [post for post in ordered if post.id not in newest] if learned else ordered[: len(ordered) - aside]
     if recipe.dedupe:
         train = _first_of_each(train)
     if aside:
-        learned = {post.text for post in train}
-        kept_aside = [post for post in _first_of_each(kept_aside) if post.text not in learned]
+        texts = {post.text for post in train}
+        kept_aside = [post for post in _first_of_each(kept_aside) if post.text not in texts]
     return Corpus(
         downloaded=downloaded,
         reposts=reposts,
@@ -149,6 +163,30 @@ def build(posts: Iterable[RawPost], recipe: Recipe) -> Corpus:
         characters=sum(len(post.text) for post in ordered),
         train=tuple(train),
         heldout=tuple(kept_aside),
+    )
+
+
+def build_each(posts: Iterable[RawPost], recipe: Recipe) -> dict[str, Corpus]:
+    """A corpus for each person of a blend, by handle."""
+    by_person: dict[str, list[RawPost]] = {}
+    for post in posts:
+        by_person.setdefault(post.person, []).append(post)
+    return {person: build(theirs, recipe) for person, theirs in by_person.items()}
+
+
+def together(people: Mapping[str, Corpus]) -> Corpus:
+    """The corpora of a blend as one: counts added up, posts person after person."""
+    corpora = people.values()
+    return Corpus(
+        downloaded=sum(one.downloaded for one in corpora),
+        reposts=sum(one.reposts for one in corpora),
+        short=sum(one.short for one in corpora),
+        kept=sum(one.kept for one in corpora),
+        duplicates=sum(one.duplicates for one in corpora),
+        quoted=sum(one.quoted for one in corpora),
+        characters=sum(one.characters for one in corpora),
+        train=tuple(post for one in corpora for post in one.train),
+        heldout=tuple(post for one in corpora for post in one.heldout),
     )
 
 

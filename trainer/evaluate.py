@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainer.base import Model, separator_id
 from trainer.corpus import CleanPost
@@ -16,6 +16,7 @@ from trainer.recipes import Recipe, Sampling
 
 SAMPLE_TOKENS = 48
 """New tokens of a sample on the way; the voice speaks longer."""
+SIDE_BY_SIDE = 50
 
 
 def heldout_rows(posts: Sequence[CleanPost], tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> list[Row]:
@@ -30,27 +31,34 @@ def thin_out(posts: Sequence[CleanPost], characters: int) -> list[CleanPost]:
     return list(posts[::stride])
 
 
-def text_bytes(posts: Sequence[CleanPost]) -> int:
-    return sum(len(post.text.encode()) for post in posts)
-
-
 @torch.no_grad()
-def bits_per_byte(model: Model, rows: Sequence[Row], size_bytes: int) -> float:
-    """Cross-entropy of the posts' own tokens and their ends, in bits, by their UTF-8 bytes.
-
-    Comparable across tokenizers, unlike perplexity a token (Gao et al. 2020, The Pile, arXiv:2101.00027, section 3.1).
-    """
+def nats(model: Model, rows: Sequence[Row]) -> list[float]:
+    """What each post costs the model: the cross-entropy of its own tokens and its end, summed, in nats."""
     training = model.training
     model.eval()
-    nats = 0.0
+    costs: list[float] = []
     for row in rows:
         batch = to_batch(row, model.device)
         logits = model(
             input_ids=batch.inputs, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
         ).logits
-        nats += cross_entropy(logits[0].float(), batch.labels[0], reduction="sum").item()
+        each = cross_entropy(logits[0].float(), batch.labels[0], reduction="none")
+        costs += [post.sum().item() for post in torch.split(each, [len(piece) - 1 for piece in row.pieces])]
     model.train(training)
-    return nats / math.log(2) / max(1, size_bytes)
+    return costs
+
+
+def in_bits(costs: Sequence[float], posts: Sequence[CleanPost]) -> float:
+    """Nats as bits per byte of the posts' UTF-8.
+
+    Comparable across tokenizers, unlike perplexity a token (Gao et al. 2020, The Pile, arXiv:2101.00027, section 3.1).
+    """
+    return sum(costs) / math.log(2) / max(1, sum(sizes(posts)))
+
+
+def sizes(posts: Sequence[CleanPost]) -> list[int]:
+    """Each post's bytes in UTF-8."""
+    return [len(post.text.encode()) for post in posts]
 
 
 @torch.no_grad()
@@ -87,3 +95,31 @@ def speak(
 def first_line(text: str) -> str:
     """What is shown of a generated text: its first line, without space around it."""
     return text.strip().split("\n", 1)[0].strip()
+
+
+@torch.no_grad()
+def converse(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int, sampling: Sampling, seed: int
+) -> list[str]:
+    """So many posts out of nothing, `SIDE_BY_SIDE` at a time."""
+    end = separator_id(tokenizer)
+    model.eval()
+    texts: list[str] = []
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        while len(texts) < count:
+            inputs = torch.full((min(SIDE_BY_SIDE, count - len(texts)), 1), end, device=model.device)
+            output = model.generate(  # type: ignore[operator]
+                inputs=inputs,
+                attention_mask=torch.ones_like(inputs),
+                do_sample=True,
+                temperature=sampling.temperature,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
+                min_length=sampling.min_tokens,
+                max_length=sampling.max_tokens,
+                eos_token_id=end,
+                pad_token_id=end,
+            )
+            texts += [first_line(text) for text in tokenizer.batch_decode(output, skip_special_tokens=True)]
+    return texts

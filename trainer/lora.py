@@ -24,17 +24,25 @@ _ADAPTER = "default"
 
 def add_adapters(model: PreTrainedModel, recipe: Recipe) -> PeftModel:
     """The model, frozen, with fresh adapters on every linear layer but the last; they add nothing yet."""
+    layers = range(recipe.first_layer, model.config.num_hidden_layers)
     settings = LoraConfig(
-        r=recipe.rank, lora_alpha=recipe.alpha, target_modules="all-linear", bias="none", task_type="CAUSAL_LM"
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules="all-linear",
+        layers_to_transform=list(layers) if recipe.first_layer else None,
+        bias="none",
+        task_type="CAUSAL_LM",
     )
-    settings._register_custom_module({torch.nn.Linear: LeanLinear})
+    if not recipe.dropout:
+        settings._register_custom_module({torch.nn.Linear: LeanLinear})
     adapted = get_peft_model(model, settings)
     assert isinstance(adapted, PeftModel)
     return adapted
 
 
 class LeanLinear(Linear):
-    """peft's LoRA layer for `torch.nn.Linear`, with no dropout and one adapter."""
+    """peft's LoRA layer for `torch.nn.Linear`, for adapters without dropout, one at a time."""
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         if self.disable_adapters or self.merged or args or kwargs:

@@ -69,28 +69,23 @@ def pack(pieces: Sequence[Tokens], row_tokens: int) -> list[Row]:
     return rows
 
 
-def training_rows(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, recipe: Recipe, seed: int) -> list[Row]:
-    """Every optimizer step of a training, in order; the same for the same seed."""
-    order = random.Random(seed)
+def training_rows(
+    epochs: Sequence[Sequence[str]], tokenizer: PreTrainedTokenizerBase, recipe: Recipe, order: random.Random
+) -> list[Row]:
+    """Every optimizer step of a training, in order: the posts of each epoch as `trainer.epochs` orders them."""
     if recipe.layout == "blocks":
-        return _blocks(texts, tokenizer, recipe, order)
-    pieces = tokenize(texts, tokenizer, recipe.block_tokens)
+        return _blocks(epochs, tokenizer, recipe, order)
     rows: list[Row] = []
-    for _ in range(recipe.epochs):
-        order.shuffle(pieces)
-        rows += pack(pieces, recipe.row_tokens)
+    for epoch in epochs:
+        rows += pack(tokenize(epoch, tokenizer, recipe.block_tokens), recipe.row_tokens)
     return rows
 
 
 def _blocks(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, recipe: Recipe, order: random.Random
+    epochs: Sequence[Sequence[str]], tokenizer: PreTrainedTokenizerBase, recipe: Recipe, order: random.Random
 ) -> list[Row]:
-    """huggingtweets: all epochs, each shuffled, in one text; blocks of 1,024 tokens, shuffled; the rest dropped."""
-    posts = list(texts)
-    stream = SEPARATOR
-    for _ in range(recipe.epochs):
-        order.shuffle(posts)
-        stream += SEPARATOR.join(posts) + SEPARATOR
+    """huggingtweets: all epochs in one text; blocks of 1,024 tokens, shuffled; the rest dropped."""
+    stream = SEPARATOR + "".join(SEPARATOR.join(epoch) + SEPARATOR for epoch in epochs)
     ids = tokenizer.encode(stream, add_special_tokens=False)
     size = recipe.block_tokens
     blocks = [Row((tuple(ids[start : start + size]),)) for start in range(0, len(ids) - size + 1, size)]

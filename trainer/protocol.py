@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from trainer.card_facts import CardFacts
+from trainer.manifest import Manifest
 from trainer.recipes import Recipe, Sampling
 from trainer.report import DriftReport, QualityReport
 
@@ -162,6 +163,11 @@ class PushJob(_Job):
 
     task: Literal["push"] = "push"
     folder: Path
+    """An exported model, with its card."""
+    manifest: Manifest | None = None
+    """What `mynah.json` says; None pushes the folder as it is."""
+    weights_dir: Path | None = None
+    """What the export was made from; its adapter travels beside the whole model."""
     repo: str
     """`name`, which goes to the token's owner, or `owner/name`."""
     private: bool = True
@@ -239,6 +245,7 @@ class Step(_Message):
     step: int
     of: int
     loss: float
+    learning_rate: float = 0.0
     tokens_per_s: float
     eta_s: float
 
@@ -246,6 +253,7 @@ class Step(_Message):
 class Evaluated(_Message):
     event: Literal["evaluated"] = "evaluated"
     stage: Literal["before", "during", "after"]
+    """before: the base; during: a quick look at a part of the posts; after: the result."""
     step: int
     bits_per_byte: float
     posts: int

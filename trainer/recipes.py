@@ -58,11 +58,15 @@ class Recipe(BaseModel):
     """Share of the steps."""
     weight_decay: float = 0.0
     clip: float = 1.0
+    label_smoothing: float = 0.0
     precision: Literal["auto", "fp32"] = "auto"
 
     # LoRA
     rank: int = 16
     alpha: int = 32
+    dropout: float = 0.0
+    first_layer: int = 0
+    """Adapters from this layer of the base on; 0 is on all of them."""
 
     # stop
     evaluations: int = 8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -18,16 +20,16 @@ class Estimate(_Report):
 
 
 class NearestSource(_Report):
-    """A sample, and the training post that it has most in common with."""
+    """A sample, and the training post that it shares the longest run of words with; "" where it shares none."""
 
     sample: str
     source: str
     words: int
-    """Longest run of words in common."""
+    """Longest run of words in common; the prompt's do not count."""
     share: float
     """That run, as a share of the sample's words."""
     copied: bool
-    """A run of 8 words or more, or 80 % of the sample."""
+    """A run of 8 words or more, or 80 % of the sample; of a sample under 3 words, a whole training post."""
 
 
 class Authorship(_Report):
@@ -39,7 +41,24 @@ class Authorship(_Report):
     real_fives: Estimate
     """On five of them at a time."""
     samples: Estimate
+    """On the clone's samples, single."""
     sample_fives: Estimate
+    mistaken: Estimate | None = None
+    """Share of other people's newest posts that it takes for this person's."""
+
+
+class Yardstick(_Report):
+    """The same measures of real held-out posts, as many as there are samples: what a clone's figures are read beside.
+
+    People repeat themselves too: where theirs is above 0, a clone's copy rate need not be 0.
+    """
+
+    posts: int
+    copy_rate: Estimate
+    distinct_1: Estimate
+    distinct_2: Estimate
+    distinct_3: Estimate
+    self_bleu: Estimate
 
 
 class SampleReport(_Report):
@@ -55,12 +74,18 @@ class SampleReport(_Report):
     distinct_3: Estimate
     self_bleu: Estimate
     """0 to 1; higher says that samples resemble each other."""
+    style_reference: Literal["heldout", "train"] = "heldout"
+    """What the samples' style is compared with: training posts, where too few were held out."""
     style_distance: Estimate
-    """Between samples and held-out posts."""
+    """Between samples and those posts, 0 (the same style) to 1."""
     style_distance_self: Estimate
-    """Between two halves of the person's own posts: what no clone can be expected to undercut."""
+    """Between two random halves of the person's own posts: about 0, and what lies below `high` is chance."""
+    style_distance_train: Estimate | None = None
+    """Between the posts that it learned from and held-out ones: how much the person changed meanwhile."""
     authorship: Authorship | None = None
     """None without other personas to tell apart."""
+    real: Yardstick | None = None
+    """None where too few posts were held out."""
 
 
 class QualityReport(_Report):
@@ -73,11 +98,14 @@ class QualityReport(_Report):
 
 
 class Change(_Report):
-    """A measure of posts, before and now."""
+    """A measure of posts, the mean of each set."""
 
     name: str
+    """In plain words; counts are a post's."""
     before: float
     now: float
+    effect: float = 0.0
+    """The difference in standard deviations of posts (Cohen's d): 0.2 is small, 0.5 medium, 0.8 large."""
 
 
 class DriftReport(_Report):
@@ -86,7 +114,7 @@ class DriftReport(_Report):
     old_posts: int
     new_posts: int
     changes: tuple[Change, ...]
-    """Length, casing, punctuation, emoji, hashtags, mentions, …"""
+    """Length, casing, punctuation, emoji, hashtags, mentions, …; the largest effect first."""
     style_distance: Estimate
     """Between old and new posts; beside it, between two halves of the old ones."""
     style_distance_self: Estimate

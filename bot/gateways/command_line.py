@@ -8,13 +8,21 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.commands import CloneRequest, SayRequest
 from bot.errors import CommandError
+from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
 
 FORMS = {
     "clone": "/clone [@handle] file=PATH [recipe=NAME] [newest=N] [heldout=yes|no] [seed=N]",
     "say": '/say [@handle] [prompt="…"] [count=N] [seed=N]',
     "models": "/models",
+    "blend": "/blend @a @b [@c …] [weights 60 40] [as=NAME] [recipe=NAME] [seed=N]",
+    "refresh": "/refresh @handle [file=PATH] [seed=N]",
+    "versions": "/versions @handle",
+    "rollback": "/rollback @handle [version=N]",
+    "evaluate": "/evaluate @handle [samples=N] [seed=N]",
+    "card": "/card @handle",
+    "push": "/push @handle [repo=NAME] [public=yes|no]",
+    "adopt": "/adopt FOLDER-OR-REPO [as=NAME]",
     "train": "/train status | watch | cancel [@handle]",
     "export": "/export @handle DIR",
     "help": "/help",
@@ -23,6 +31,12 @@ FORMS = {
 _KEYS = {
     "clone": ("file", "recipe", "newest", "heldout", "seed", "source"),
     "say": ("prompt", "count", "seed"),
+    "blend": ("as", "recipe", "seed"),
+    "refresh": ("file", "seed"),
+    "rollback": ("version",),
+    "evaluate": ("samples", "seed"),
+    "push": ("repo", "public"),
+    "adopt": ("as",),
 }
 _OPTION = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
 _YES_NO = {"yes": True, "no": False}
@@ -84,25 +98,52 @@ def clone_request(line: Line, requested_by: str) -> CloneRequest:
     source = line.options.get("source", "file")
     if source not in ("file", "archive"):
         raise CommandError(f"There is no source {source!r}.", "Posts come from a file: file=PATH")
-    heldout = line.options.get("heldout")
-    if heldout is not None and heldout not in _YES_NO:
-        raise CommandError(f"heldout is {heldout!r}.", "It is yes or no.")
     return CloneRequest(
         handle=line.handle,
         file=_path(file) if file else None,
         recipe=line.options.get("recipe"),
-        heldout=_YES_NO[heldout] if heldout else None,
-        newest=_whole_number(line, "newest"),
+        heldout=yes_or_no(line, "heldout"),
+        newest=whole_number(line, "newest"),
         requested_by=requested_by,
-        seed=_whole_number(line, "seed"),
+        seed=whole_number(line, "seed"),
     )
+
+
+def blend_request(line: Line, requested_by: str) -> BlendRequest:
+    """What `/blend` asks for: handles, then `weights` and one for each. Raises CommandError."""
+    handles = [line.handle] if line.handle else []
+    words = list(line.words)
+    while words and words[0] != "weights":
+        handles.append(words.pop(0))
+    weights: list[float] = []
+    for word in words[1:]:
+        if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?%?", word):
+            raise CommandError(f"{word!r} is no weight.", f"The form is {FORMS['blend']}")
+        weights.append(float(word.rstrip("%")))
+    return BlendRequest(
+        handles=tuple(handles),
+        weights=tuple(weights),
+        name=line.options.get("as"),
+        recipe=line.options.get("recipe"),
+        requested_by=requested_by,
+        seed=whole_number(line, "seed"),
+    )
+
+
+def refresh_request(line: Line, requested_by: str) -> RefreshRequest:
+    """What `/refresh` asks for. Raises CommandError."""
+    words = list(line.words)
+    file = line.options.get("file") or (words.pop(0) if words else None)
+    if words:
+        raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {FORMS['refresh']}")
+    return RefreshRequest(the_handle(line), _path(file) if file else None, requested_by, whole_number(line, "seed"))
 
 
 def say_request(line: Line) -> SayRequest:
     """What `/say` asks for; words that are no option are the prompt, or its rest. Raises CommandError."""
     prompt = " ".join([*filter(None, [line.options.get("prompt")]), *line.words])
-    count = _whole_number(line, "count")
-    return SayRequest(line.handle, prompt, 1 if count is None else count, _whole_number(line, "seed"))
+    count = whole_number(line, "count")
+    return SayRequest(line.handle, prompt, 1 if count is None else count, whole_number(line, "seed"))
 
 
 def export_folder(line: Line) -> Path:
@@ -132,7 +173,16 @@ def _path(text: str) -> Path:
         raise CommandError(f"{text!r} names the home of nobody known here.", "Write the path in full.") from None
 
 
-def _whole_number(line: Line, key: str) -> int | None:
+def yes_or_no(line: Line, key: str) -> bool | None:
+    """An option that is yes or no; None where it is not given. Raises CommandError."""
+    text = line.options.get(key)
+    if text is not None and text not in _YES_NO:
+        raise CommandError(f"{key} is {text!r}.", "It is yes or no.")
+    return _YES_NO[text] if text is not None else None
+
+
+def whole_number(line: Line, key: str) -> int | None:
+    """An option that is a number; None where it is not given. Raises CommandError."""
     text = line.options.get(key)
     if text is None:
         return None

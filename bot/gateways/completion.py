@@ -34,6 +34,14 @@ def _words(handles: Sequence[str]) -> Words:
     say: Words = {"prompt=": {}, "count=": {}, "seed=": {}}
     no_more: Words = {handle: {} for handle in handles}
     return {
+        "/blend": {handle: {**no_more, "weights": {}, "as=": {}, "recipe=mynah": {}} for handle in handles},
+        "/refresh": {handle: {"file=": {}, "seed=": {}} for handle in handles},
+        "/versions": no_more,
+        "/rollback": {handle: {"version=": {}} for handle in handles},
+        "/evaluate": {handle: {"samples=": {}, "seed=": {}} for handle in handles},
+        "/card": no_more,
+        "/push": {handle: {"repo=": {}, "public=yes": {}} for handle in handles},
+        "/adopt": {},
         "/clone": {handle: clone for handle in handles},
         "/say": {handle: say for handle in handles},
         "/export": no_more,

@@ -20,21 +20,27 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from bot.app import App
 from bot.bundled import bundled_handle
+from bot.cards import PAGE
 from bot.cloning import Update
-from bot.commands import CloneRequest
+from bot.commands import Submitted
 from bot.errors import CommandError
-from bot.gateways import text
+from bot.gateways import figures, text
 from bot.gateways.command_line import (
     FORMS,
     Line,
+    blend_request,
     clone_request,
     export_folder,
     parse,
+    refresh_request,
     refuse_words,
     say_request,
     the_handle,
+    whole_number,
+    yes_or_no,
 )
 from bot.gateways.completion import CommandCompleter
+from bot.gateways.printable import printable
 from bot.settings import Settings
 from storage.clones import MOVES
 from storage.errors import MynahError, UnderWay
@@ -125,8 +131,12 @@ class Console:
     async def _do(self, line: Line) -> None:
         commands = self._app.commands
         match line.name:
-            case "clone":
-                await self.clone(clone_request(line, "console"))
+            case "clone" | "blend" | "refresh":
+                await self.learn(self._order(line))
+            case "versions" | "rollback":
+                await self._versions(line)
+            case "evaluate" | "card" | "push" | "adopt":
+                await self._present(line)
             case "say":
                 self._say(*text.said(await commands.say(say_request(line))))
             case "models":
@@ -147,11 +157,11 @@ class Console:
         under_way = await self._app.commands.train_status()
         self._say(*text.greeting(settings, [handle for _, handle in ready], under_way))
 
-    async def clone(self, request: CloneRequest) -> None:
+    async def learn(self, order: Coroutine[object, object, Submitted]) -> None:
         """In line, then watched to its end."""
         async with self._app.cloning.listen() as updates:
             try:
-                submitted = await self._app.commands.clone(request)
+                submitted = await order
             except UnderWay as busy:  # such as one that a restart interrupted: what its person wants is to see it
                 self._say(f"{busy.message} It is shown here; nothing else is read until it is ready.")
                 await self._follow(busy.clone_id, updates)
@@ -159,6 +169,46 @@ class Console:
             if submitted.ahead:
                 self._say(f"@{submitted.handle}: in line, {submitted.ahead} ahead.")
             await self._follow(submitted.clone.id, updates)
+
+    def _order(self, line: Line) -> Coroutine[object, object, Submitted]:
+        commands = self._app.commands
+        match line.name:
+            case "blend":
+                return commands.blend(blend_request(line, "console"))
+            case "refresh":
+                return commands.refresh(refresh_request(line, "console"))
+        return commands.clone(clone_request(line, "console"))
+
+    async def _versions(self, line: Line) -> None:
+        commands, handle = self._app.commands, the_handle(line)
+        refuse_words(line, 0)
+        if line.name == "rollback":
+            clone = await commands.rollback(handle, whole_number(line, "version"))
+            self._say(f"{handle}: version {clone.version} speaks now.")
+        else:
+            self._say(*figures.versions_table(await commands.versions(handle)))
+
+    async def _present(self, line: Line) -> None:
+        """What takes a finished clone, or brings one."""
+        commands = self._app.commands
+        refuse_words(line, 1 if line.name == "adopt" else 0)
+        match line.name:
+            case "evaluate":
+                samples, seed = whole_number(line, "samples"), whole_number(line, "seed")
+                self._say("Judging takes a minute or two …")
+                evaluated = await commands.evaluate(the_handle(line), 200 if samples is None else samples, seed or 0)
+                self._say(*figures.evaluation(evaluated))
+            case "card":
+                folder = await commands.card(the_handle(line))
+                self._say(f"The card is in {folder}: README.md, {PAGE}, predictions.png.")
+            case "push":
+                public = yes_or_no(line, "public") or False
+                pushed = await commands.push(the_handle(line), line.options.get("repo"), public=public)
+                self._say(f"{pushed.repo} is at {pushed.url}, for {'everybody' if public else 'you alone'} to see.")
+            case _:
+                if not line.words:
+                    raise CommandError("Whom shall Mynah adopt?", f"The form is {FORMS['adopt']}")
+                self._say(*text.newcomer(await commands.adopt(line.words[0], line.options.get("as"))))
 
     async def _train(self, line: Line) -> None:
         match line.words[:1]:
@@ -207,7 +257,7 @@ class Console:
 
     def _say(self, *lines: str) -> None:
         for line in lines:
-            self._screen.print(text.printable(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
+            self._screen.print(printable(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def _complain(self, error: MynahError) -> None:
         print(text.sentence(error), file=sys.stderr, flush=True)
@@ -277,10 +327,10 @@ async def serve(app: App, settings: Settings) -> int:
     return 1 if stopped or (console.refused and not on_terminal) else 0
 
 
-async def clone_once(app: App, request: CloneRequest) -> int:
-    """Make one clone and watch it to its end, for the command line."""
+async def learn_once(app: App, order: Coroutine[object, object, Submitted]) -> int:
+    """Have one clone made and watch it to its end, for the command line."""
     console = Console(app, _screen(sys.stdout.isatty()))
-    stopped = await console.until_stopped(console.clone(request))
+    stopped = await console.until_stopped(console.learn(order))
     return 1 if stopped or console.refused else 0
 
 

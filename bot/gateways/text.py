@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import unicodedata
+import json
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from bot.cloning import Update
 from bot.commands import Said
 from bot.doctor import Finding
+from bot.gateways import figures
+from bot.gateways.printable import printable
 from bot.settings import Settings
+from bot.sharing import Newcomer
 from storage.clones import Overview
 from storage.errors import MynahError
-from trainer.protocol import Counted, Evaluated, Finished, Sample, Started, Step
+from trainer.protocol import AnyEvent, Counted, Evaluated, Finished, Sample, Started, Step, Warned
+from trainer.recipes import Recipe
 
 RULE = "─" * 34
-
-
-def printable(text: str) -> str:
-    """Text without control characters, which could drive a terminal, and half characters, which none can show."""
-    return "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in text)
 
 
 def sentence(error: MynahError) -> str:
@@ -47,31 +46,55 @@ def data_table(counted: Counted) -> list[str]:
     ]
     if left_out:
         split += f"; left out: {', '.join(left_out)}"
+    lines += [
+        f"  @{row.person}: {row.kept:,} kept of {row.downloaded:,}, {row.share:.1%} of the characters heard"
+        for row in counted.people
+    ]
+    if counted.new is not None:
+        split += f"; {counted.new:,} of those to learn from are new"
     return [*lines, f"{split}. {counted.characters:,} characters."]
 
 
 def told(update: Update) -> list[str]:
     """An update as lines; nothing for what only a progress bar shows."""
-    handle, event = f"@{update.handle}", update.event
     if update.imported is not None:
         added = update.imported
-        return [f"{handle}: {added.new:,} posts are new, {added.updated:,} changed, {added.unchanged:,} known already."]
+        lines = [f"{added.new:,} posts are new, {added.updated:,} changed, {added.unchanged:,} known already."]
+    elif update.event is None and update.clone.state == "ready":
+        verdict = [f"@{update.handle}: {printable(update.clone.verdict)}"] if update.clone.verdict else []
+        return [f"@{update.handle} is ready.", *verdict, f'  /say @{update.handle} prompt="My dream is" count=5']
+    elif update.event is None:
+        lines = _state(update)
+    elif isinstance(update.event, Sample):
+        return [f"@{update.handle} practises: {printable(update.event.text)}"]
+    else:
+        lines = _event(update.event)
+    return [f"@{update.handle}: {line}" if not line.startswith("  ") else line for line in lines]
+
+
+def _event(event: AnyEvent) -> list[str]:
     match event:
         case Counted():
-            warning = [f"  Mind: {event.warning}"] if event.warning else []
-            return [f"{handle}: the data", *data_table(event), *warning]
+            return ["the data", *data_table(event), *([f"  Mind: {event.warning}"] if event.warning else [])]
         case Started():
             again = f", from step {event.resumed_at_step}" if event.resumed_at_step else ""
-            return [f"{handle}: training on {event.device} in {event.precision}, seed {event.seed}{again}."]
-        case Evaluated(stage="before"):
-            return [f"{handle}: held-out bits per byte before training {event.bits_per_byte:.3f}"]
-        case Evaluated(stage="after"):
-            return [f"{handle}: held-out bits per byte after training {event.bits_per_byte:.3f}"]
-        case Sample():
-            return [f"{handle} practises: {printable(event.text)}"]
+            return [f"training on {event.device} in {event.precision}, seed {event.seed}{again}."]
+        case Evaluated(stage="before" | "after"):
+            return [f"held-out bits per byte {event.stage} training {event.bits_per_byte:.3f}"]
         case Finished(reason="early_stop"):
-            return [f"{handle}: stopped at step {event.step}, where held-out posts were predicted best before."]
-    return _state(update) if event is None else []
+            return [f"stopped at step {event.step}, where held-out posts were predicted best before."]
+        case Warned():
+            return [f"{printable(event.message)} {printable(event.hint)}".rstrip()]
+    return figures.of_event(event)
+
+
+def newcomer(newcomer: Newcomer) -> list[str]:
+    """`/adopt`'s answer."""
+    replaced = f" in place of version {newcomer.replaces}" if newcomer.replaces else ""
+    return [
+        f"@{newcomer.handle} speaks here now{replaced}.",
+        f'  /say @{newcomer.handle} prompt="My dream is" count=5',
+    ]
 
 
 def step_line(handle: str, step: Step) -> str:
@@ -92,6 +115,19 @@ def duration(seconds: float) -> str:
 def said(result: Said) -> list[str]:
     """Posts, one a line, under the name of who imitates whom."""
     return [f"@{result.handle} (a bot imitating them):", *(printable(text) for text in result.texts)]
+
+
+def recipe_table(recipe: Recipe) -> list[str]:
+    """All that a recipe sets, as config.toml would have it."""
+    rows = recipe.model_dump(exclude={"name", "summary", "sampling"})
+    lines = [f"# {recipe.summary}", f"[recipes.{recipe.name}]"]
+    lines += [f"{key} = {_toml(value)}" for key, value in rows.items() if value is not None]
+    lines += ["", f"[recipes.{recipe.name}.sampling]"]
+    return lines + [f"{key} = {_toml(value)}" for key, value in recipe.sampling.model_dump().items()]
+
+
+def _toml(value: object) -> str:
+    return json.dumps(value)  # the same for text, numbers, true and false
 
 
 def models_table(models: Sequence[Overview]) -> list[str]:
@@ -146,16 +182,14 @@ def _version() -> str:
 
 
 def _state(update: Update) -> list[str]:
-    clone, handle = update.clone, f"@{update.handle}"
+    clone = update.clone
     match clone.state:
         case "queued":
-            return [] if clone.attempts == 0 else [f"{handle}: goes on at the next start."]
+            return [] if clone.attempts == 0 else ["goes on at the next start."]
         case "collecting":
-            return [f"{handle}: reading the posts."] if clone.source_path else []
-        case "ready":
-            return [f"{handle} is ready.", f'  /say @{update.handle} prompt="My dream is" count=5']
+            return ["reading the posts."] if clone.source_path else []
         case "failed":
-            return [f"{handle}: {printable(clone.error_message or '')} {printable(clone.error_hint or '')}".rstrip()]
+            return [f"{printable(clone.error_message or '')} {printable(clone.error_hint or '')}".rstrip()]
         case "cancelled":
-            return [f"{handle}: cancelled."]
+            return ["cancelled."]
     return []

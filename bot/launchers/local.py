@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from trainer.protocol import EVENT, AnyEvent, AnyJob
+from bot.errors import TrainerFailed
+from trainer.protocol import EVENT, AnyEvent, AnyJob, Failed
 
 log = logging.getLogger(__name__)
 
@@ -74,3 +75,24 @@ async def launch(job: AnyJob, log_file: Path) -> Trainer:
     process.stdin.write(job.model_dump_json().encode() + b"\n")
     process.stdin.close()
     return Trainer(process)
+
+
+async def errand(job: AnyJob, log_file: Path) -> list[AnyEvent]:
+    """Have a short job done: what the trainer said, all of it. Its log stays only where it failed.
+
+    Raises:
+        TrainerFailed: with what the trainer said, or where its log is.
+    """
+    trainer = await launch(job, log_file)
+    events: list[AnyEvent] = []
+    try:
+        async for event in trainer.events():
+            if isinstance(event, Failed):
+                raise TrainerFailed(event.message, event.hint)
+            events.append(event)
+        if await trainer.wait() != 0:
+            raise TrainerFailed(f"The trainer ended before the {job.task} was done.", f"Its log is {log_file}.")
+    finally:
+        await trainer.stop()
+    await asyncio.to_thread(log_file.unlink, missing_ok=True)
+    return events

@@ -12,9 +12,10 @@ from sqlite_utils import Database
 
 from bot import config
 from bot.app import running
+from bot.clone_records import Order
 from bot.cloning import Cloning
-from bot.commands import CloneRequest
 from bot.data_folder import DataFolder
+from bot.requests import CloneRequest
 from storage import clones, personas, posts
 from storage.clones import Clone
 from storage.database import Writer, check, open_database
@@ -207,7 +208,7 @@ async def test_who_works_inside_is_cancelled_when_the_database_is_lost(home: Hom
     cloning = Cloning(settings, store)
     with pytest.raises(StorageError, match="not open"):
         async with cloning.working():
-            await cloning.submit("ada", MYNAH, None, "test", 1)
+            await cloning.submit(Order("ada", MYNAH, settings.base_model, 1, "test"))
             await store.close()
             await asyncio.sleep(30)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import CloneRequest, SayRequest
 from bot.errors import CommandError
 from bot.gateways.command_line import FORMS, Line, clone_request, export_folder, parse, say_request, the_handle
+from bot.requests import CloneRequest, SayRequest
 
 
 def refusal(line: str) -> str:

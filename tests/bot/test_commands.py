@@ -12,8 +12,8 @@ import pytest_asyncio
 from bot import config
 from bot.app import App, running
 from bot.bundled import bundled_handle
-from bot.commands import CloneRequest, SayRequest
 from bot.errors import AlreadyRunning
+from bot.requests import CloneRequest, SayRequest
 from storage.errors import MynahError
 from tests.invented import invented_posts, write_csv, write_json
 from tests.running import Home

@@ -157,7 +157,7 @@ def test_unreadable_token_file_is_named(tmp_path: Path) -> None:
 )
 def test_token_in_config_is_refused_without_being_shown(tmp_path: Path, key: str) -> None:
     message = refusal(config(tmp_path, f"{key} = 'hf_secret'"), {})
-    assert "looks like a secret: those belong in the environment alone (HF_TOKEN, HF_TOKEN_FILE)" in message
+    assert "looks like a secret: those belong in the environment alone (HF_TOKEN, HF_TOKEN_FILE" in message
     assert "hf_secret" not in message
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bot.commands import Said
 from bot.doctor import Finding
 from bot.gateways import text
+from bot.gateways.printable import printable
 from storage.clones import Overview
 from storage.errors import MynahError
 from trainer.protocol import Counted, Step
@@ -47,7 +48,7 @@ def overview(**columns: object) -> Overview:
 
 @given(WILD)
 def test_no_control_and_no_half_character_is_shown(wild: str) -> None:
-    shown = text.printable(wild)
+    shown = printable(wild)
     assert not any(unicodedata.category(character) in ("Cc", "Cs") for character in shown)
     assert len(shown) == len(wild)
 

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from storage import clones, learning, personas, posts, weights
+from storage import blends, clones, evaluations, learning, personas, posts, weights
+from storage.blends import PersonHeard
 from storage.clones import Counts
 from storage.database import check
 from storage.errors import StorageError
+from storage.evaluations import Measured, TrackedRun
 from storage.learning import CorpusPost
 from storage.personas import Persona
 from storage.posts import Post
 from storage.tensor_file import TensorSpec, write_tensors
 
 OF_PERSONS = {
-    "clone_history", "clone_posts", "clones", "model_files", "model_tensors", "models", "personas", "posts", "samples",
-    "tensors",
+    "blend_parts", "clone_history", "clone_people", "clone_posts", "clones", "evaluations", "model_files",
+    "model_tensors", "models", "personas", "posts", "samples", "tensors", "tracked_runs",
 }  # fmt: skip
 NOT_OF_PERSONS = {"_sqlite_migrations"}
 
@@ -38,8 +40,15 @@ def live(db: Database, handle: str, mark: str, folder: Path, own_weight: bytes) 
     write_tensors(folder / "adapter_model.safetensors", specs, [own_weight, b"abc"])
     (folder / "adapter_config.json").write_text(mark)
     weights.save_model(db, clone.id, "lora", "gpt2", "b2:0", folder)
-    clones.move(db, clone.id, "ready")
+    evaluations.add(db, clone.id, Measured(0, None, None, None, None, None, None, mark))
+    evaluations.record_run(db, clone.id, TrackedRun("train", mark, mark))
+    clones.record_drift(db, clone.id, mark)
+    clones.move(db, clone.id, "ready", verdict=mark)
     personas.set_current(db, persona.id, clone.id)
+    blend = personas.ensure(db, f"{handle}-in-a-blend", mark)
+    blends.set_parts(db, blend.id, {persona.id: 0.5})
+    blended = clones.enqueue(db, blend.id, "mynah", "{}", "gpt2", 1, mark, None)
+    blends.record_people(db, blended.id, [PersonHeard(mark, 1, 0, 0, 1, 5, 0.5)])
     return persona
 
 
@@ -68,7 +77,7 @@ def test_others_keep_what_is_theirs(fresh_db: Database, tmp_path: Path) -> None:
     ada = live(fresh_db, "ada", "ada", tmp_path / "a", b"weights of ada")
     grace = live(fresh_db, "grace", "grace", tmp_path / "g", b"weights of grace")
     personas.erase(fresh_db, ada.id)
-    assert [persona.handle for persona in personas.all(fresh_db)] == ["grace"]
+    assert [persona.handle for persona in personas.all(fresh_db)] == ["grace", "grace-in-a-blend"]
     assert posts.count(fresh_db, grace.id) == 1
     current = personas.get(fresh_db, grace.id).current_clone_id
     assert current is not None

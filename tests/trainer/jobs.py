@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TypeVar
 
+from transformers import PreTrainedTokenizerBase
+
+from trainer import epochs
+from trainer.corpus import CleanPost
+from trainer.packing import Row, training_rows
 from trainer.protocol import EVENT, AnyEvent, AnyJob, FinetuneJob
-from trainer.recipes import HUGGINGTWEETS, MYNAH
+from trainer.recipes import HUGGINGTWEETS, MYNAH, Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_LIMIT_S = 120
@@ -70,6 +75,13 @@ class Outcome:
     def one(self, kind: type[E]) -> E:
         (event,) = self.all(kind)
         return event
+
+
+def rows_of(posts: Sequence[str], tokenizer: PreTrainedTokenizerBase, recipe: Recipe, seed: int) -> list[Row]:
+    """The optimizer steps of one person's training."""
+    order = random.Random(seed)
+    heard = epochs.of_one([CleanPost(str(number), post) for number, post in enumerate(posts)], recipe, order)
+    return training_rows([[post.text for post in epoch] for epoch in heard], tokenizer, recipe, order)
 
 
 class Recorder:
@@ -191,11 +203,13 @@ def invented_posts(count: int) -> list[str]:
     return [" ".join(order.choices(words, k=order.randint(5, 14))) for _ in range(count)]
 
 
-def write_posts(path: Path, texts: list[str]) -> None:
-    """A job's posts file: one post a minute, oldest first."""
+def write_posts(path: Path, texts: list[str], person: str = "") -> None:
+    """A job's posts file: one post a minute, oldest first; those of another person are added to it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as lines:
+    with path.open("a" if person else "w", encoding="utf-8") as lines:
         for number, text in enumerate(texts):
             when = _FIRST_DAY + timedelta(minutes=number)
-            post = {"id": str(number), "created_at": when.isoformat(), "text": text, "kind": "post"}
+            post = {"id": f"{person}{number}", "created_at": when.isoformat(), "text": text, "kind": "post"}
+            if person:
+                post["person"] = person
             lines.write(json.dumps(post) + "\n")

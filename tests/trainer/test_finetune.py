@@ -20,12 +20,12 @@ from tests.trainer.jobs import (
     Training,
     finetune_job,
     invented_posts,
+    rows_of,
     write_posts,
 )
 from trainer.base import load_tokenizer, prepare
 from trainer.finetune import finetune
 from trainer.lifeline import Lifeline
-from trainer.packing import training_rows
 from trainer.protocol import AnyEvent, Counted, Evaluated, FinetuneJob, Finished, Sample, Saved, Started, Step
 
 pytestmark = pytest.mark.timeout(300)
@@ -39,7 +39,7 @@ def test_events_come_in_order(lora_training: Training) -> None:
     assert outcome.status == 0, outcome.stderr
     names = [event.event for event in outcome.events]
     assert names[:3] == ["counted", "started", "evaluated"]
-    assert names[-6:] == ["evaluated", "sample", "sample", "sample", "saved", "finished"]
+    assert names[-7:] == ["evaluated", "sample", "sample", "sample", "judged", "saved", "finished"]
     assert set(names[3:-6]) == {"step", "sample", "evaluated"}
 
 
@@ -154,7 +154,7 @@ def test_original_recipe_equals_the_plain_loop_of_its_day(tmp_path: Path) -> Non
     train_here(job)
 
     tokenizer = load_tokenizer(prepare(job.base, job.cache_dir))
-    blocks = training_rows(posts, tokenizer, job.recipe, job.seed)
+    blocks = rows_of(posts, tokenizer, job.recipe, job.seed)
     assert len(blocks) >= 15
     model = GPT2LMHeadModel.from_pretrained(base).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1.372e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tests.tiny import load_tiny, tiny_tokenizer
-from tests.trainer.jobs import QUICK_HUGGINGTWEETS, QUICK_MYNAH, invented_posts
+from tests.trainer.jobs import QUICK_HUGGINGTWEETS, QUICK_MYNAH, invented_posts, rows_of
 from trainer.base import SEPARATOR, Base, load_tokenizer
-from trainer.packing import Row, pack, to_batch, tokenize, training_rows
+from trainer.packing import Row, pack, to_batch, tokenize
 from trainer.recipes import Recipe
 
 CPU = torch.device("cpu")
@@ -107,7 +107,7 @@ def test_rows_hold_whole_posts_in_order_within_their_size(sizes: list[int], row_
 
 def test_packed_training_sees_every_post_once_an_epoch(tokenizer: PreTrainedTokenizerBase) -> None:
     posts = invented_posts(40)
-    rows = training_rows(posts, tokenizer, QUICK_MYNAH, seed=3)
+    rows = rows_of(posts, tokenizer, QUICK_MYNAH, seed=3)
     seen = sorted(piece for row in rows for piece in row.pieces)
     assert seen == sorted(tokenize(posts, tokenizer, QUICK_MYNAH.block_tokens) * QUICK_MYNAH.epochs)
 
@@ -115,14 +115,14 @@ def test_packed_training_sees_every_post_once_an_epoch(tokenizer: PreTrainedToke
 @pytest.mark.parametrize("recipe", [QUICK_MYNAH, QUICK_HUGGINGTWEETS], ids=lambda recipe: recipe.name)
 def test_order_is_the_seeds(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> None:
     posts = invented_posts(40)
-    first = training_rows(posts, tokenizer, recipe, seed=3)
-    assert training_rows(posts, tokenizer, recipe, seed=3) == first
-    assert training_rows(posts, tokenizer, recipe, seed=4) != first
+    first = rows_of(posts, tokenizer, recipe, seed=3)
+    assert rows_of(posts, tokenizer, recipe, seed=3) == first
+    assert rows_of(posts, tokenizer, recipe, seed=4) != first
 
 
 def test_blocks_are_full_and_the_last_partial_one_is_dropped(tokenizer: PreTrainedTokenizerBase) -> None:
     posts = invented_posts(40)
-    blocks = training_rows(posts, tokenizer, QUICK_HUGGINGTWEETS, seed=3)
+    blocks = rows_of(posts, tokenizer, QUICK_HUGGINGTWEETS, seed=3)
     whole = tiny_tokenizer().encode(SEPARATOR + SEPARATOR.join(posts) + SEPARATOR).ids
     total = 1 + (len(whole) - 1) * QUICK_HUGGINGTWEETS.epochs
     assert {len(piece) for block in blocks for piece in block.pieces} == {64}
@@ -131,7 +131,7 @@ def test_blocks_are_full_and_the_last_partial_one_is_dropped(tokenizer: PreTrain
 
 
 def test_block_needs_no_mask_beyond_the_causal_one(tokenizer: PreTrainedTokenizerBase) -> None:
-    (block, *_) = training_rows(invented_posts(40), tokenizer, QUICK_HUGGINGTWEETS, seed=3)
+    (block, *_) = rows_of(invented_posts(40), tokenizer, QUICK_HUGGINGTWEETS, seed=3)
     batch = to_batch(block, CPU)
     assert batch.mask is None
     assert batch.positions[0].tolist() == list(range(63))

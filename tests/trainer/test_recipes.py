@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import get_scheduler
 
-from trainer.finetune import learning_rate
+from trainer.loop import learning_rate
 from trainer.recipes import HUGGINGTWEETS, MYNAH, RECIPES, Recipe, Sampling
 
 STEPS = 40

@@ -1,0 +1,149 @@
+"""A request to learn becomes an order that can go in line, or is refused with nothing changed."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from bot.clone_records import Order
+from bot.cloning import import_limits
+from bot.errors import CommandError, NotFound
+from bot.requests import BlendRequest, CloneRequest, RefreshRequest
+from bot.settings import Settings
+from bot.sources import open_source
+from bot.speakers import Speakers
+from storage import blends, learning, personas, posts
+from storage.database import Store
+from storage.personas import Persona
+from trainer.recipes import Recipe
+
+SEEDS = 2**32
+
+
+class Ordering:
+    """Checks what is asked for against what is here. Every method raises CommandError, NotFound or SourceError."""
+
+    def __init__(self, settings: Settings, store: Store, speakers: Speakers) -> None:
+        self._settings = settings
+        self._store = store
+        self._speakers = speakers
+
+    async def clone(self, request: CloneRequest) -> Order:
+        recipe = self._recipe(request)
+        file = request.file
+        if file is not None:
+            await asyncio.to_thread(_refuse_missing, file)
+        handle = request.handle or await self._handle_in(file)
+        await self._refuse_blend(handle)
+        if file is None:
+            await self._refuse_without_posts(handle)
+        return Order(handle, recipe, self._settings.base_model, _seed(request.seed), request.requested_by, file)
+
+    async def blend(self, request: BlendRequest) -> Order:
+        parts = [await self._store.run(find_person, handle) for handle in request.handles]
+        if len({part.id for part in parts}) < 2:
+            raise CommandError("A blend needs two people or more.", "/blend @a @b weights 60 40")
+        if len({part.id for part in parts}) < len(parts):
+            raise CommandError("Somebody is named twice.", "Name each person once.")
+        recipe = self._recipe(CloneRequest(None, None, request.recipe))
+        weights = request.weights or tuple(1.0 for _ in parts)
+        if len(weights) != len(parts) or any(weight <= 0 for weight in weights):
+            raise CommandError(
+                f"{len(parts)} people and {len(weights)} weights.", "Each person has one weight above 0: weights 60 40"
+            )
+        if recipe.layout == "blocks" and len(set(weights)) > 1:
+            raise CommandError(
+                f"The recipe {recipe.name} mixes people in equal parts.", "Leave the weights out, or use recipe=mynah."
+            )
+        shares = {part.id: weight / sum(weights) for part, weight in zip(parts, weights, strict=True)}
+        name = request.name or "-".join(part.handle for part in parts)[:64]
+        if any(personas.normalise_handle(name) == part.handle for part in parts):
+            raise CommandError(f"@{name} is one of its people.", "Give the blend a name of its own: as=NAME")
+        await self._refuse_person(name)
+        base, seed = self._settings.base_model, _seed(request.seed)
+        return Order(name, recipe, base, seed, request.requested_by, shares=shares)
+
+    async def refresh(self, request: RefreshRequest) -> Order:
+        ready = await self._speakers.find(request.handle)
+        await self._refuse_blend(ready.persona.handle)
+        if request.file is not None:
+            await asyncio.to_thread(_refuse_missing, request.file)
+        if not await self._store.run(_knows_what_it_learned, ready.clone.id):
+            raise CommandError(
+                f"Nothing says what @{ready.persona.handle} learned from.", "Clone anew: /clone @handle file=PATH"
+            )
+        clone = ready.clone
+        recipe = ready.recipe.model_copy(update={"newest": None})
+        seed = _seed(request.seed)
+        return Order(ready.persona.handle, recipe, clone.base, seed, request.requested_by, request.file, clone.id)
+
+    async def _refuse_blend(self, handle: str) -> None:
+        persona = await self._store.run(personas.find, handle)
+        if persona is not None and await self._store.run(blends.is_blend, persona.id):
+            raise CommandError(f"@{persona.handle} is a blend.", "Blend its people again: /blend @a @b as=NAME")
+
+    async def _refuse_person(self, name: str) -> None:
+        """A blend's name may be new, or a blend's."""
+        persona = await self._store.run(personas.find, name)
+        if persona is not None and not await self._store.run(blends.is_blend, persona.id):
+            raise CommandError(f"@{persona.handle} is a person here.", "Give the blend another name: as=NAME")
+
+    def _recipe(self, request: CloneRequest) -> Recipe:
+        name, known = request.recipe or self._settings.recipe, self._settings.known_recipes
+        if name not in known:
+            raise NotFound(f"There is no recipe {name!r}.", f"Known are: {', '.join(known)}.")
+        recipe = known[name]
+        if request.newest is not None and request.newest < 1:
+            raise CommandError(f"newest is {request.newest}.", "It is a number of posts, such as 3000.")
+        asked = {"heldout": request.heldout, "newest": request.newest}
+        return recipe.model_copy(update={key: value for key, value in asked.items() if value is not None})
+
+    async def _handle_in(self, file: Path | None) -> str:
+        """The account that a file names itself."""
+        if file is None:
+            raise CommandError("A clone needs a handle or a file.", "/clone @handle file=PATH")
+        source = await asyncio.to_thread(open_source, file, limits=import_limits(self._settings))
+        if source.handle is None:
+            raise CommandError(
+                f"{file.name} does not say whose posts it holds.", "Name the person: /clone @handle file=…"
+            )
+        return source.handle
+
+    async def _refuse_without_posts(self, handle: str) -> None:
+        persona = await self._store.run(personas.find, handle)
+        if persona is None or not await self._store.run(posts.count, persona.id):
+            raise CommandError(
+                f"There are no posts of @{personas.normalise_handle(handle)} here.",
+                f"Give a file of them: /clone @{personas.normalise_handle(handle)} file=PATH "
+                "(an X archive, CSV, JSON, or text with one post a line).",
+            )
+
+
+def find_person(db: Database, handle: str) -> Persona:
+    """The persona of a handle. Raises NotFound where there is none."""
+    persona = personas.find(db, handle)
+    if persona is None:
+        raise NotFound(f"There is no persona @{handle.strip().removeprefix('@')}.", "/models lists who is here.")
+    return persona
+
+
+def _seed(asked: int | None) -> int:
+    if asked is not None and not 0 <= asked < SEEDS:
+        raise CommandError(f"The seed {asked} cannot be used.", f"It is a number from 0 to {SEEDS - 1}.")
+    return secrets.randbelow(SEEDS) if asked is None else asked
+
+
+def _knows_what_it_learned(db: Database, clone_id: str) -> bool:
+    return next(learning.corpus(db, clone_id), None) is not None
+
+
+def _refuse_missing(file: Path) -> None:
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte in the path
+        raise CommandError(f"There is no file {file}.", "Check the path; quote it if it holds spaces.") from None
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}.", "Check the path and its permissions.") from None

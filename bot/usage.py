@@ -1,0 +1,92 @@
+"""The command line's words: what `mynah --help` tells."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    mynah = argparse.ArgumentParser(prog="mynah", description="Learns how someone posts, and then speaks like them.")
+    mynah.add_argument("--config", type=Path, metavar="FILE", help="settings; config.toml of this folder by default")
+    commands = mynah.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("run", help="start the bot with its console")
+    _learning(commands)
+    _speaking(commands)
+    _judging(commands)
+    _sharing(commands)
+    recipe = commands.add_parser("recipe", help="what clones are trained by").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    recipe.add_parser("list", help="every recipe, yours among them")
+    recipe.add_parser("show", help="all that a recipe sets").add_argument("name", metavar="NAME")
+    wandb = commands.add_parser("wandb", help="runs that were tracked offline").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    wandb.add_parser("sync", help="upload them; WANDB_API_KEY is needed")
+    commands.add_parser("setup", help="bring the base model, and check it")
+    commands.add_parser("doctor", help="look for what is missing or wrong").add_argument("--json", action="store_true")
+    return mynah
+
+
+_Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:
+    clone = commands.add_parser("clone", help="learn a voice from a file of posts, and wait until it is ready")
+    clone.add_argument("file", type=Path, metavar="FILE", help="X archive (zip or folder), CSV, JSON, or text")
+    clone.add_argument("--as", dest="handle", metavar="NAME", help="whose posts they are, where the file does not say")
+    clone.add_argument("--recipe", metavar="R", help="mynah, huggingtweets or your own; `mynah recipe list`")
+    clone.add_argument("--newest", type=int, metavar="N", help="learn from the newest N posts only")
+    clone.add_argument("--heldout", action="store_true", help="report held-out quality for any recipe")
+    blend = commands.add_parser("blend", help="learn a voice from several people whose posts are here")
+    blend.add_argument("handles", nargs="+", metavar="HANDLE")
+    blend.add_argument("--weights", nargs="+", type=float, metavar="N", help="one for each; equal by default")
+    blend.add_argument("--as", dest="handle", metavar="NAME", help="the name of the blend")
+    blend.add_argument("--recipe", metavar="R")
+    refresh = commands.add_parser("refresh", help="go on learning from what is new")
+    refresh.add_argument("handle", metavar="HANDLE")
+    refresh.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a newer file of the same person's posts")
+    for command in (clone, blend, refresh):
+        command.add_argument("--seed", type=int, metavar="N", help="for the same weights again on this machine")
+
+
+def _speaking(commands: _Commands[argparse.ArgumentParser]) -> None:
+    say = commands.add_parser("say", help="speak like someone, one post a line")
+    say.add_argument("handle", metavar="HANDLE")
+    say.add_argument("prompt", nargs="?", default="", metavar="PROMPT", help="how each post begins")
+    say.add_argument("-n", "--count", type=int, default=1, metavar="N")
+    say.add_argument("--seed", type=int, metavar="N", help="for the same posts again")
+    say.add_argument("--json", action="store_true")
+    commands.add_parser("models", help="list the clones").add_argument("--json", action="store_true")
+
+
+def _judging(commands: _Commands[argparse.ArgumentParser]) -> None:
+    versions = commands.add_parser("versions", help="a persona's versions, and which of them speaks")
+    versions.add_argument("handle", metavar="HANDLE")
+    versions.add_argument("--json", action="store_true")
+    rollback = commands.add_parser("rollback", help="let an older version speak")
+    rollback.add_argument("handle", metavar="HANDLE")
+    rollback.add_argument("version", nargs="?", type=int, metavar="VERSION", help="the one before by default")
+    evaluate = commands.add_parser("evaluate", help="measure a clone on posts that it never saw")
+    evaluate.add_argument("handle", metavar="HANDLE")
+    evaluate.add_argument("--samples", type=int, default=200, metavar="N")
+    evaluate.add_argument("--seed", type=int, default=0, metavar="N")
+    evaluate.add_argument("--json", action="store_true")
+
+
+def _sharing(commands: _Commands[argparse.ArgumentParser]) -> None:
+    card = commands.add_parser("card", help="write a clone's model card, with its pictures")
+    card.add_argument("handle", metavar="HANDLE")
+    card.add_argument("--open", action="store_true", help="show it in the browser")
+    export = commands.add_parser("export", help="write a clone as a folder that transformers.pipeline loads")
+    export.add_argument("handle", metavar="HANDLE")
+    export.add_argument("folder", type=Path, metavar="DIR")
+    push = commands.add_parser("push", help="upload a clone with its card to the Hugging Face Hub; HF_TOKEN is needed")
+    push.add_argument("handle", metavar="HANDLE")
+    push.add_argument("--repo", metavar="NAME", help="NAME or OWNER/NAME; the handle by default")
+    push.add_argument("--public", action="store_true", help="for everybody to see; private by default")
+    adopt = commands.add_parser("adopt", help="bring in a model that was made elsewhere, such as a huggingtweets bot")
+    adopt.add_argument("origin", metavar="REPO_OR_DIR")
+    adopt.add_argument("--as", dest="handle", metavar="NAME", help="the handle that it has here")

@@ -1,0 +1,220 @@
+"""The training loop: rows in, one optimizer step each; it looks, speaks and writes checkpoints on the way.
+
+AdamW: Loshchilov and Hutter 2019 (arXiv:1711.05101).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedTokenizerBase
+
+from trainer import checkpoint, corpus, evaluate, packing
+from trainer.base import Model
+from trainer.device import Place
+from trainer.packing import Row
+from trainer.protocol import Evaluated, FinetuneJob, JobFailed, Sample, Step
+from trainer.recipes import Recipe
+from trainer.stream import Emit
+
+SAMPLES = 5
+"""Times that it is heard learning: after each fifth of the way."""
+CHECKPOINT_EVERY_S = 20.0
+CHECKPOINT_SHARE = 20
+"""A checkpoint waits until training has gone on for this many times what the last one cost."""
+STEP_EVENT_EVERY_S = 0.25
+
+
+@dataclass
+class Run:
+    """One training under way. `lock` is held while weights, optimizer and progress change together."""
+
+    job: FinetuneJob
+    place: Place
+    model: Model
+    tokenizer: PreTrainedTokenizerBase
+    rows: list[Row]
+    quick_posts: list[corpus.CleanPost]
+    quick_rows: list[Row]
+    state: checkpoint.State
+    lock: threading.Lock
+    emit: Emit
+    track: Emit
+    """Hears of every step; `emit` of some in a second."""
+
+    def save_checkpoint(self) -> int:
+        with self.lock:
+            checkpoint.save(self.state, self.job.work_dir)
+            return self.state.progress.step
+
+
+def train(run: Run) -> bool:
+    """Take the steps that are left; True when held-out quality stopped it before the last one."""
+    recipe, state = run.job.recipe, run.state
+    total = len(run.rows)
+    looks = _stations(total, recipe.evaluations) if run.quick_rows else set()
+    voices = _stations(total, SAMPLES) - {total}
+    clock = _Clock(total, state.progress.step)
+    run.model.train()
+    while True:
+        step = state.progress.step
+        if step in looks and step > state.progress.looked:
+            _look(run, step)
+        if step == total:
+            return False
+        if recipe.patience and state.progress.stale >= recipe.patience:
+            return True
+        row = run.rows[step]
+        rate = learning_rate(recipe, step, total)
+        torch.manual_seed(run.job.seed + step)  # dropout is the same however often the training was cut
+        loss = _backward(run, row)
+        if not math.isfinite(loss):
+            raise _diverged(step + 1, total)
+        with run.lock:
+            torch.nn.utils.clip_grad_norm_(state.weights.values(), recipe.clip)
+            for group in state.optimizer.param_groups:
+                group["lr"] = rate
+            state.optimizer.step()
+            state.optimizer.zero_grad(set_to_none=True)
+            state.progress.step += 1
+            state.progress.last_loss = loss
+        step = state.progress.step
+        due = clock.tick(row.targets, last=step == total)
+        taken = Step(
+            step=step,
+            of=total,
+            loss=loss,
+            learning_rate=rate,
+            tokens_per_s=clock.tokens_per_s,
+            eta_s=clock.eta_s(step),
+        )
+        run.track(taken)
+        if due:
+            run.emit(taken)
+        if step in voices:
+            say_samples(run, step)
+        if clock.checkpoint_due():
+            with clock.checkpointing():
+                run.save_checkpoint()
+
+
+def learning_rate(recipe: Recipe, step: int, total: int) -> float:
+    """Warm-up, then linear or cosine decay to zero, as `transformers.get_scheduler` has them."""
+    warmup = int(recipe.warmup * total)
+    if step < warmup:
+        return recipe.learning_rate * step / max(1, warmup)
+    left = (total - step) / max(1, total - warmup)
+    if recipe.schedule == "linear":
+        return recipe.learning_rate * left
+    return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (1.0 - left)))
+
+
+def to_training_precision(run: Run) -> None:
+    """Frozen weights in the place's precision; trained ones stay in fp32, and full training casts as it computes."""
+    for weight in run.model.parameters():
+        if not weight.requires_grad:
+            weight.data = weight.data.to(run.place.dtype)
+
+
+def _backward(run: Run, row: Row) -> float:
+    """One row forward and backward; the loss is the mean over the row's targets."""
+    batch = packing.to_batch(row, run.place.device)
+    mixed = run.job.recipe.method == "full" and run.place.precision == "bf16"
+    with torch.autocast(run.place.device.type, dtype=torch.bfloat16, enabled=mixed):
+        logits = run.model(
+            input_ids=batch.inputs, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
+        ).logits
+    loss = cross_entropy(logits[0].float(), batch.labels[0], label_smoothing=run.job.recipe.label_smoothing)
+    del logits
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item()
+
+
+def _look(run: Run, step: int) -> None:
+    """Held-out bits per byte now; keeps the best weights."""
+    progress = run.state.progress
+    bits = evaluate.in_bits(evaluate.nats(run.model, run.quick_rows), run.quick_posts)
+    if not math.isfinite(bits):
+        raise _diverged(step, len(run.rows))
+    best = progress.best is None or bits < progress.best
+    with run.lock:
+        progress.looked = step
+        if best:
+            progress.best, progress.best_step, progress.stale = bits, step, 0
+            run.state.best_weights = {name: weight.detach().clone() for name, weight in run.state.weights.items()}
+        else:
+            progress.stale += 1
+    run.emit(Evaluated(stage="during", step=step, bits_per_byte=bits, posts=len(run.quick_posts), best=best))
+
+
+def _diverged(step: int, total: int) -> JobFailed:
+    return JobFailed(
+        "diverged",
+        f"The training diverged at step {step} of {total}: its loss is no longer a number.",
+        'Try a smaller learning rate, or precision = "fp32" in config.toml.',
+    )
+
+
+def say_samples(run: Run, step: int) -> None:
+    job = run.job
+    texts = evaluate.speak(run.model, run.tokenizer, job.sample_prompts, job.recipe.sampling, seed=job.seed + step)
+    for prompt, text in zip(job.sample_prompts, texts, strict=True):
+        run.emit(Sample(step=step, prompt=prompt, text=text))
+
+
+def keep_best(run: Run) -> None:
+    """The weights of the best look, as they will be saved: adapters in half precision."""
+    with torch.no_grad():
+        for name, weight in run.state.weights.items():
+            weight.copy_(run.state.best_weights.get(name, weight))
+            if run.job.recipe.method == "lora":
+                weight.copy_(weight.half())
+
+
+def _stations(total: int, count: int) -> set[int]:
+    """So many steps, evenly spaced, the last one among them."""
+    return {max(1, round(total * k / count)) for k in range(1, count + 1)}
+
+
+class _Clock:
+    """How fast it goes, how long it will take, and when the next event and checkpoint are due."""
+
+    def __init__(self, total: int, first: int) -> None:
+        self._total, self._first = total, first
+        self._start = self._last_event = self._last_checkpoint = time.monotonic()
+        self._checkpoint_cost = 0.0
+        self._tokens = 0
+        self.tokens_per_s = 0.0
+
+    def tick(self, tokens: int, *, last: bool) -> bool:
+        """Count a step's tokens; True when it is time to say so: at the first, at the last, and now and then."""
+        self._tokens += tokens
+        now = time.monotonic()
+        if self.tokens_per_s and now - self._last_event < STEP_EVENT_EVERY_S and not last:
+            return False
+        speed = self._tokens / (now - self._last_event)
+        self.tokens_per_s = 0.8 * self.tokens_per_s + 0.2 * speed if self.tokens_per_s else speed
+        self._last_event, self._tokens = now, 0
+        return True
+
+    def eta_s(self, step: int) -> float:
+        """Seconds left, looks and samples included, at the pace so far."""
+        return (time.monotonic() - self._start) / (step - self._first) * (self._total - step)
+
+    def checkpoint_due(self) -> bool:
+        wait = max(CHECKPOINT_EVERY_S, CHECKPOINT_SHARE * self._checkpoint_cost)
+        return time.monotonic() - self._last_checkpoint > wait
+
+    @contextmanager
+    def checkpointing(self) -> Iterator[None]:
+        before = time.monotonic()
+        yield
+        self._last_checkpoint = time.monotonic()
+        self._checkpoint_cost = self._last_checkpoint - before

@@ -1,0 +1,18 @@
+"""What counts as a word when texts are compared: case, the punctuation around it and the kind of apostrophe do not."""
+
+from __future__ import annotations
+
+import re
+
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Thai, Lao, Burmese, Khmer, Kana and Han are written without spaces: there, each character is a word."""
+
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_APOSTROPHES = str.maketrans("’‘ʼ＇", "''''")
+
+
+def words(text: str) -> list[str]:
+    """A text's words, case-folded and without punctuation at their edges; what is only punctuation or emoji is none."""
+    bare = (_EDGES.sub("", word) for word in _WORD.findall(text.translate(_APOSTROPHES)))
+    return [word.casefold() for word in bare if word]
