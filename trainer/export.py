@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from trainer.base import SEPARATOR, Base, load_model, load_tokenizer, prepare, separator_id
+from trainer.base import Base, load_model, load_tokenizer, prepare
 from trainer.protocol import ExportJob, JobFailed, Saved
 from trainer.result import describe
+from trainer.speech import speak_like
 from trainer.stream import Emit
 
 
@@ -26,7 +27,7 @@ def export(job: ExportJob, emit: Emit) -> None:
     base = prepare(job.base, job.cache_dir, job.hub_url)
     tokenizer = load_tokenizer(base)
     model = load_clone(base, job.weights_dir)
-    _speak_like_mynah(model, tokenizer, job)
+    speak_like(model, tokenizer, job.sampling)
     beside = job.out_dir.with_name(f".{job.out_dir.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(beside)
@@ -52,23 +53,3 @@ def load_clone(base: Base, weights_dir: Path | None) -> PreTrainedModel:
     merged = adapted.merge_and_unload()
     assert isinstance(merged, PreTrainedModel)
     return merged
-
-
-def _speak_like_mynah(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: ExportJob) -> None:
-    """Put the recipe's sampling, the end of a post and the separator into the model's own settings."""
-    end, sampling = separator_id(tokenizer), job.sampling
-    model.generation_config = GenerationConfig(
-        do_sample=True,
-        temperature=sampling.temperature,
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        min_length=sampling.min_tokens,
-        max_length=sampling.max_tokens,
-        bos_token_id=end,
-        eos_token_id=end,
-        pad_token_id=end,
-    )
-    model.config.prefix = SEPARATOR  # what the pipeline puts before each prompt
-    for role in ("bos", "eos", "pad"):
-        setattr(model.config, f"{role}_token_id", end)
-        setattr(tokenizer, f"{role}_token", SEPARATOR)

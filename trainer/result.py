@@ -18,6 +18,7 @@ from trainer.base import Model
 from trainer.catalog import file_sha256
 from trainer.protocol import EVENT, AnyEvent, File, Saved
 from trainer.recipes import Recipe
+from trainer.speech import speak_like
 from trainer.stream import Emit
 
 FOLDER = "result"
@@ -38,6 +39,7 @@ def save_weights(model: Model, tokenizer: PreTrainedTokenizerBase, recipe: Recip
         model.half().save_pretrained(str(beside))
         (beside / "README.md").unlink(missing_ok=True)  # peft's template of a card; Mynah writes its own
     else:
+        speak_like(model, tokenizer, recipe.sampling)
         model.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
     beside.replace(folder)

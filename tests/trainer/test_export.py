@@ -104,6 +104,15 @@ def test_folder_speaks_with_the_recipes_sampling(lora_training: Training, tmp_pa
     assert (saved.bos_token_id, saved.eos_token_id, saved.pad_token_id) == (0, 0, 0)
     config = json.loads((folder / "config.json").read_text())
     assert config["prefix"] == "<|endoftext|>"
+    assert config["task_specific_params"]["text-generation"] == {
+        "do_sample": True,
+        "temperature": 0.7,
+        "top_k": 20,
+        "top_p": 0.8,
+        "min_length": 5,
+        "max_length": 60,
+        "prefix": "<|endoftext|>",
+    }
     assert AutoTokenizer.from_pretrained(folder).eos_token == "<|endoftext|>"
 
 
