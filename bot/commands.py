@@ -18,7 +18,7 @@ from bot.clone_records import Order
 from bot.cloning import Cloning
 from bot.errors import CommandError, NotFound
 from bot.evaluating import Evaluated, evaluate
-from bot.ordering import Ordering, find_person
+from bot.ordering import Ordering, find_person, usable_seed
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from bot.settings import Settings
 from bot.sharing import Newcomer
@@ -33,7 +33,6 @@ from trainer.protocol import Pushed
 
 MOST_POSTS_AT_ONCE = 50
 MOST_SAMPLES = 2_000
-SEEDS = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ class Commands:
         """
         if not 1 <= samples <= MOST_SAMPLES:
             raise CommandError(f"{samples} samples cannot be judged.", f"Ask for 1 to {MOST_SAMPLES}.")
-        return await evaluate(self._settings, self._store, self._speakers, handle, samples, seed)
+        return await evaluate(self._settings, self._store, self._speakers, handle, samples, usable_seed(seed))
 
     async def card(self, handle: str) -> Path:
         """Write the model card of the version that speaks; returns its folder.

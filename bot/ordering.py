@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from storage.personas import Persona
 from trainer.recipes import Recipe
 
 SEEDS = 2**32
+LEAST_SHARE = 0.01
+"""Of somebody in a blend: less would be a few posts."""
 
 
 class Ordering:
@@ -40,7 +43,7 @@ class Ordering:
         await self._refuse_blend(handle)
         if file is None:
             await self._refuse_without_posts(handle)
-        return Order(handle, recipe, self._settings.base_model, _seed(request.seed), request.requested_by, file)
+        return Order(handle, recipe, self._settings.base_model, usable_seed(request.seed), request.requested_by, file)
 
     async def blend(self, request: BlendRequest) -> Order:
         parts = [await self._store.run(find_person, handle) for handle in request.handles]
@@ -50,7 +53,7 @@ class Ordering:
             raise CommandError("Somebody is named twice.", "Name each person once.")
         recipe = self._recipe(CloneRequest(None, None, request.recipe))
         weights = request.weights or tuple(1.0 for _ in parts)
-        if len(weights) != len(parts) or any(weight <= 0 for weight in weights):
+        if len(weights) != len(parts) or not all(0 < weight < math.inf for weight in weights):
             raise CommandError(
                 f"{len(parts)} people and {len(weights)} weights.", "Each person has one weight above 0: weights 60 40"
             )
@@ -58,12 +61,16 @@ class Ordering:
             raise CommandError(
                 f"The recipe {recipe.name} mixes people in equal parts.", "Leave the weights out, or use recipe=mynah."
             )
-        shares = {part.id: weight / sum(weights) for part, weight in zip(parts, weights, strict=True)}
+        shares = {part.id: weight / math.fsum(weights) for part, weight in zip(parts, weights, strict=True)}
+        if min(shares.values()) < LEAST_SHARE:
+            raise CommandError(
+                f"Somebody has less than {LEAST_SHARE:.0%} of the weights.", "Leave them out, or give them more."
+            )
         name = request.name or "-".join(part.handle for part in parts)[:64]
         if any(personas.normalise_handle(name) == part.handle for part in parts):
             raise CommandError(f"@{name} is one of its people.", "Give the blend a name of its own: as=NAME")
         await self._refuse_person(name)
-        base, seed = self._settings.base_model, _seed(request.seed)
+        base, seed = self._settings.base_model, usable_seed(request.seed)
         return Order(name, recipe, base, seed, request.requested_by, shares=shares)
 
     async def refresh(self, request: RefreshRequest) -> Order:
@@ -77,7 +84,7 @@ class Ordering:
             )
         clone = ready.clone
         recipe = ready.recipe.model_copy(update={"newest": None})
-        seed = _seed(request.seed)
+        seed = usable_seed(request.seed)
         return Order(ready.persona.handle, recipe, clone.base, seed, request.requested_by, request.file, clone.id)
 
     async def _refuse_blend(self, handle: str) -> None:
@@ -130,7 +137,8 @@ def find_person(db: Database, handle: str) -> Persona:
     return persona
 
 
-def _seed(asked: int | None) -> int:
+def usable_seed(asked: int | None) -> int:
+    """The seed that is asked for, or any. Raises CommandError where no training takes it."""
     if asked is not None and not 0 <= asked < SEEDS:
         raise CommandError(f"The seed {asked} cannot be used.", f"It is a number from 0 to {SEEDS - 1}.")
     return secrets.randbelow(SEEDS) if asked is None else asked

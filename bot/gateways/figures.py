@@ -57,11 +57,15 @@ def drift_lines(report: DriftReport) -> list[str]:
     """What changed in somebody's posts, the largest changes first."""
     largest = sorted(report.changes, key=lambda change: -abs(change.now - change.before) / (abs(change.before) or 1.0))
     changes = "; ".join(f"{change.name} {change.before:.2f} → {change.now:.2f}" for change in largest[:4])
+    words = [
+        f"{more_or_less} of: {', '.join(map(printable, found[:8]))}"
+        for more_or_less, found in (("more", report.rising), ("less", report.fading))
+        if found
+    ]
     return [
         f"{report.new_posts:,} new posts beside {report.old_posts:,} old ones: style distance "
         f"{report.style_distance.value:.3f} ({report.style_distance_self.value:.3f} among the old ones); {changes}",
-        f"more of: {', '.join(map(printable, report.rising[:8]))}; "
-        f"less of: {', '.join(map(printable, report.fading[:8]))}",
+        *(["; ".join(words)] if words else []),
     ]
 
 

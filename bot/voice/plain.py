@@ -133,6 +133,7 @@ def _load(speaker: Speaker, folder: Path, context_tokens: int) -> _Voice:
         raise UnsupportedSpeaker(f"The base of {speaker.key} has no {END_OF_TEXT} token.")
     # What a folder says about sampling is its author's taste; ours comes with each request.
     model.generation_config = GenerationConfig()
+    model.config.pad_token_id = None  # nothing is padded here, and transformers warns where a prompt begins with it
     limit = int(getattr(model.config, "max_position_embeddings", context_tokens))
     model.eval()
     return _Voice(model, tokenizer, end, frozenset(tokenizer.all_special_tokens), min(limit, context_tokens))
