@@ -135,7 +135,7 @@ def _conclude(run: Run, lesson: Lesson, report: Report) -> Saved:
     if min(job.judged_samples, len(posts.train)) >= FEWEST_TO_JUDGE:
         report.keep(
             judge.judged(
-                _whole(run.model),
+                _whole(run.model).to(run.place.dtype),  # type: ignore[arg-type]  # transformers types `to` loosely
                 run.tokenizer,
                 posts.train,
                 posts.heldout,

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trainer import evaluate
 from trainer.base import load_model, load_tokenizer, prepare
 from trainer.corpus import CleanPost
+from trainer.device import Place, choose
 from trainer.export import load_clone
 from trainer.protocol import EvaluateJob, FinetuneJob, JobFailed, Judged
 from trainer.quality.bootstrap import estimate, ratio
@@ -25,7 +26,7 @@ from trainer.stream import Emit
 
 
 def evaluate_clone(job: EvaluateJob, emit: Emit) -> None:
-    """Judge a finished clone anew, in fp32.
+    """Judge a finished clone anew; held-out posts in fp32, samples as quickly as the machine can.
 
     Raises:
         JobFailed: kind `bad_job` where nothing says what it learned from.
@@ -36,9 +37,18 @@ def evaluate_clone(job: EvaluateJob, emit: Emit) -> None:
     base = prepare(job.base, job.cache_dir, job.hub_url)
     tokenizer = load_tokenizer(base)
     rows = evaluate.heldout_rows(heldout, tokenizer, job.recipe)
-    before = evaluate.nats(load_model(base, torch.float32), rows)
-    model = load_clone(base, job.weights_dir)
-    emit(judged(model, tokenizer, train, heldout, job, job.samples, before=before, after=evaluate.nats(model, rows)))
+    place = choose(job.device, job.precision)
+    before = evaluate.nats(_on(place, load_model(base, torch.float32)), rows)
+    model = _on(place, load_clone(base, job.weights_dir))
+    after = evaluate.nats(model, rows)
+    speaker = model.to(place.dtype)  # type: ignore[arg-type]  # transformers types `to` loosely
+    emit(judged(speaker, tokenizer, train, heldout, job, job.samples, before=before, after=after))
+
+
+def _on(place: Place, model: PreTrainedModel) -> PreTrainedModel:
+    placed = model.to(place.device)  # type: ignore[arg-type]  # transformers types `to` loosely
+    assert isinstance(placed, PreTrainedModel)
+    return placed
 
 
 def judged(
