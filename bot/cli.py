@@ -30,7 +30,6 @@ from bot.gateways.text import findings_list, models_table, sentence
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from bot.settings import Settings
 from bot.setup_base import bring
-from bot.tracking import sync
 from bot.usage import parser
 from storage.clones import Overview
 from storage.errors import MynahError
@@ -152,8 +151,12 @@ async def _recipe(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _wandb(settings: Settings, options: argparse.Namespace) -> int:
-    synced = await sync(settings)
-    print(f"{len(synced)} runs are at W&B now." if synced else "There are no offline runs to sync.")
+    async with running(settings, make_clones=False) as app:
+        synced = await app.commands.sync_tracked()
+    for run in synced:
+        print(run.url or run.run_id)
+    if not synced:
+        print("There are no offline runs to sync.")
     return 0
 
 
@@ -176,9 +179,20 @@ async def _models(settings: Settings, options: argparse.Namespace) -> int:
 
 def _print_rows(rows: Sequence[Overview] | Sequence[Version], table: list[str], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([asdict(row) for row in rows], default=datetime.isoformat, ensure_ascii=False, indent=2))
+        print(
+            json.dumps([_opened(asdict(row)) for row in rows], default=datetime.isoformat, ensure_ascii=False, indent=2)
+        )
     else:
         print("\n".join(table))
+
+
+def _opened(value: object) -> object:
+    """A row whose columns of JSON are taken apart too."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: json.loads(inner) if key.endswith("_json") and inner else _opened(inner) for key, inner in value.items()
+    }
 
 
 async def _export(settings: Settings, options: argparse.Namespace) -> int:

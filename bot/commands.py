@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from bot import sharing
+from bot import sharing, tracking
 from bot.bundled import bundled_handle
 from bot.cards import write_card
 from bot.clone_records import Order
@@ -29,7 +29,7 @@ from storage.clones import Clone, Overview
 from storage.database import Store
 from storage.evaluations import Evaluation
 from storage.learning import Sample
-from trainer.protocol import Pushed
+from trainer.protocol import Pushed, Tracked
 
 MOST_POSTS_AT_ONCE = 50
 MOST_SAMPLES = 2_000
@@ -164,17 +164,27 @@ class Commands:
         """Upload a persona to the Hub.
 
         Raises:
-            NotFound, StorageError, TrainerFailed.
+            CommandError, NotFound, StorageError, TrainerFailed.
         """
+        _refuse_unwritable("repository", repo or "")
         return await sharing.push(self._settings, self._store, self._speakers, handle, repo, public=public)
 
     async def adopt(self, origin: str, handle: str | None = None, requested_by: str = "console") -> Newcomer:
         """Bring in a model that was made elsewhere.
 
         Raises:
-            StorageError, TrainerFailed.
+            CommandError, StorageError, TrainerFailed.
         """
+        _refuse_unwritable("model", origin)
         return await sharing.adopt(self._settings, self._store, origin, handle, requested_by)
+
+    async def sync_tracked(self) -> list[Tracked]:
+        """Upload to W&B what was tracked offline; returns the runs that are there now.
+
+        Raises:
+            TrainerFailed.
+        """
+        return await tracking.sync(self._settings, self._store)
 
     async def samples(self, clone_id: str) -> list[Sample]:
         """What a clone said while it learned."""
@@ -209,10 +219,7 @@ class Commands:
         Raises:
             CommandError, NotFound, TrainerFailed.
         """
-        try:
-            str(folder).encode()
-        except UnicodeEncodeError:
-            raise CommandError(f"The path {str(folder)!a} is not valid UTF-8.", "Name another folder.") from None
+        _refuse_unwritable("folder", str(folder))
         return await self._speakers.export(handle, folder)
 
     async def warm(self, handle: str) -> None:
@@ -235,6 +242,13 @@ class Commands:
         return theirs[0]
 
 
+def _refuse_unwritable(what: str, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise CommandError(f"The {what} {name!a} is not valid UTF-8.", f"Name another {what}.") from None
+
+
 def _versions(db: Database, handle: str) -> list[Version]:
     persona = find_person(db, handle)
     return [
@@ -248,9 +262,12 @@ def _roll_back(db: Database, handle: str, version: int | None) -> Clone:
         persona = find_person(db, handle)
         ready = [clone for clone in clones.of_persona(db, persona.id) if clone.state == "ready"]
         now = next((clone.version for clone in ready if clone.id == persona.current_clone_id), 0)
-        older = [clone for clone in ready if (clone.version < now if version is None else clone.version == version)]
+        if version is None:  # one that was found too bad to speak is gone back to only by its number
+            older = [clone for clone in ready if clone.version < now and clone.spoke_at is not None]
+        else:
+            older = [clone for clone in ready if clone.version == version]
         if not older:
-            what = "an older version" if version is None else f"a ready version {version}"
-            raise NotFound(f"@{persona.handle} has not {what}.", f"See /versions @{persona.handle}.")
+            what = "older version that spoke" if version is None else f"ready version {version}"
+            raise NotFound(f"@{persona.handle} has no {what}.", f"See /versions @{persona.handle}.")
         personas.set_current(db, persona.id, older[0].id)
         return older[0]

@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import AlreadyRunning, SettingsError
+
+_LOOKS_S = (0.02, 0.02, 0.02, 0.02, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,11 @@ class DataFolder:
         # Opened without truncating: the file says who holds it.
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked(descriptor):
                 raise AlreadyRunning(
                     f"Another Mynah ({_named(self.holder())}) holds {self.root}.",
                     "Talk to that one or stop it, or start this one with another MYNAH_DATA_DIR.",
-                ) from None
+                )
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
@@ -101,6 +102,18 @@ class DataFolder:
         finally:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the lock is ours now. Somebody who only looks has it for a moment: a bot keeps it."""
+    for wait_s in _LOOKS_S:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(wait_s)
+        else:
+            return True
+    return False
 
 
 def _named(pid: int | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from storage.personas import Persona
 from trainer.recipes import Recipe
 
 SEEDS = 2**32
+HEAVIEST = 1e9
 LEAST_SHARE = 0.01
 """Of somebody in a blend: less would be a few posts."""
 
@@ -53,7 +53,7 @@ class Ordering:
             raise CommandError("Somebody is named twice.", "Name each person once.")
         recipe = self._recipe(CloneRequest(None, None, request.recipe))
         weights = request.weights or tuple(1.0 for _ in parts)
-        if len(weights) != len(parts) or not all(0 < weight < math.inf for weight in weights):
+        if len(weights) != len(parts) or not all(0 < weight <= HEAVIEST for weight in weights):
             raise CommandError(
                 f"{len(parts)} people and {len(weights)} weights.", "Each person has one weight above 0: weights 60 40"
             )
@@ -61,7 +61,7 @@ class Ordering:
             raise CommandError(
                 f"The recipe {recipe.name} mixes people in equal parts.", "Leave the weights out, or use recipe=mynah."
             )
-        shares = {part.id: weight / math.fsum(weights) for part, weight in zip(parts, weights, strict=True)}
+        shares = {part.id: weight / sum(weights) for part, weight in zip(parts, weights, strict=True)}
         if min(shares.values()) < LEAST_SHARE:
             raise CommandError(
                 f"Somebody has less than {LEAST_SHARE:.0%} of the weights.", "Leave them out, or give them more."

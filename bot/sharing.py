@@ -12,13 +12,14 @@ from sqlite_utils import Database
 
 from bot.cards import write_card
 from bot.data_folder import DataFolder
-from bot.errors import TrainerFailed
+from bot.errors import CommandError, TrainerFailed
 from bot.launchers import local
 from bot.settings import Settings
 from bot.speakers import Speakers
 from storage import clones, personas, weights
 from storage.clones import Clone
 from storage.database import Store
+from storage.errors import StorageError
 from storage.ids import new_id
 from trainer.manifest import Manifest
 from trainer.protocol import Adopted, AdoptJob, Pushed, PushJob, Saved
@@ -43,9 +44,14 @@ async def push(
     """Upload the persona's model, its adapter and its card; private unless asked otherwise.
 
     Raises:
-        NotFound, StorageError, TrainerFailed.
+        CommandError, NotFound, StorageError, TrainerFailed.
     """
     ready = await speakers.find(handle)
+    if settings.tokens.hf_token is None:  # the trainer says so too, but after the model is written
+        raise CommandError(
+            "There is no token to push with.",
+            "Make one with the right to write at huggingface.co/settings/tokens and set HF_TOKEN to it.",
+        )
     folder = DataFolder(settings.data_dir)
     name = repo or ready.persona.handle
     parcel = folder.cache / "pushes" / ready.clone.id
@@ -85,8 +91,10 @@ async def adopt(settings: Settings, store: Store, origin: str, handle: str | Non
     """Bring in a causal LM or an adapter, from a folder or the Hub, as a persona that can speak.
 
     Raises:
-        StorageError, TrainerFailed.
+        CommandError, StorageError, TrainerFailed.
     """
+    if handle is not None:
+        personas.normalise_handle(handle)  # refused before anything is fetched
     folder = DataFolder(settings.data_dir)
     work_dir = folder.jobs / f"adopt-{new_id()}"
     job = AdoptJob(
@@ -104,15 +112,29 @@ async def adopt(settings: Settings, store: Store, origin: str, handle: str | Non
         saved = next((event for event in events if isinstance(event, Saved)), None)
         if adopted is None or saved is None:
             raise TrainerFailed("The trainer ended without a model.", "Try again.")
-        name = handle or adopted.handle or Path(origin).name
+        name = handle or _own_handle(adopted, origin)
         return await store.run(_take_in, name, adopted, saved, requested_by)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
 
 
+def _own_handle(adopted: Adopted, origin: str) -> str:
+    """What its card calls it, or else its folder or repository."""
+    name = adopted.handle or Path(origin).name
+    try:
+        return personas.normalise_handle(name)
+    except StorageError:
+        raise CommandError(
+            f"{name!r} is no handle that it could have here.", "Name it: --as NAME, or as=NAME"
+        ) from None
+
+
 def _in_full(origin: str) -> str:
     """A folder by its whole path, since the trainer may run elsewhere; a name of the Hub as it is."""
-    folder = Path(origin).expanduser()
+    try:
+        folder = Path(origin).expanduser()
+    except RuntimeError:
+        raise CommandError(f"{origin!r} names the home of nobody known here.", "Write the path in full.") from None
     return str(folder.absolute()) if folder.is_dir() else origin
 
 

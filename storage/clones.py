@@ -28,7 +28,7 @@ MOVES: dict[State, frozenset[State]] = {
 }
 """Where each state may go. Back to `queued` is a restart: what was interrupted waits in line again."""
 
-_TIMES = frozenset({"state_since", "created_at", "started_at", "finished_at"})
+_TIMES = frozenset({"state_since", "created_at", "started_at", "finished_at", "spoke_at"})
 _FLAGS = frozenset({"is_current", "bundled"})
 
 
@@ -84,6 +84,8 @@ class Clone:
     """Why it speaks for its persona, or why the version before goes on to."""
     drift_json: str | None = None
     """What changed in the person's posts since the version before, of a refresh."""
+    spoke_at: datetime | None = None
+    """When it was last made the one that speaks; None where it never was."""
 
 
 @dataclass(frozen=True, slots=True)

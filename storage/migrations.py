@@ -267,3 +267,11 @@ def m006_versions_quality_and_blends(db: Database) -> None:
             primary key (clone_id, job_type)
         ) strict;
     """)
+
+
+@migrations()
+def m007_who_spoke(db: Database) -> None:
+    db.executescript("""
+        alter table clones add column spoke_at text;
+        update clones set spoke_at = finished_at where state = 'ready' and verdict not like '%goes on speaking.';
+    """)

@@ -90,6 +90,7 @@ def set_current(db: Database, persona_id: str, clone_id: str | None) -> None:
                 raise StorageError(
                     f"Clone {clone_id} is not a ready clone of @{persona.handle}.", "See /versions for those that are."
                 )
+            db.execute("update clones set spoke_at = ? where id = ?", [utc_now(), clone_id])
         db.execute("update personas set current_clone_id = ? where id = ?", [clone_id, persona_id])
 
 

@@ -121,7 +121,14 @@ def _dequantise(file: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as beside:
         made = Path(beside) / "base"
-        packed = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        try:
+            packed = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        except (ValueError, IndexError, KeyError, OverflowError) as error:  # what the reader meets in a damaged file
+            raise JobFailed(
+                "corrupt",
+                f"{file.name} cannot be read as a model in GGUF ({type(error).__name__}).",
+                "Download it again; `mynah doctor` checks the base.",
+            ) from error
         config = packed.config
         config.quantization_config = None
         del config.quantization_config

@@ -208,7 +208,7 @@ class Console:
             case _:
                 if not line.words:
                     raise CommandError("Whom shall Mynah adopt?", f"The form is {FORMS['adopt']}")
-                self._say(*text.newcomer(await commands.adopt(line.words[0], line.options.get("as"))))
+                self._say(*text.newcomer(await commands.adopt(line.words[0], line.options.get("as") or line.handle)))
 
     async def _train(self, line: Line) -> None:
         match line.words[:1]:

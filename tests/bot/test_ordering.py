@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 
 import pytest
@@ -58,6 +59,9 @@ async def test_blend_without_weights_is_of_equal_parts(app: App, people: Home) -
         (BlendRequest(("ada", "nobody")), "There is no persona @nobody"),
         (BlendRequest(("ada", "bea"), (60,)), "2 people and 1 weights"),
         (BlendRequest(("ada", "bea"), (60, 0)), "Each person has one weight above 0"),
+        (BlendRequest(("ada", "bea"), (60, math.nan)), "Each person has one weight above 0"),
+        (BlendRequest(("ada", "bea"), (60, math.inf)), "Each person has one weight above 0"),
+        (BlendRequest(("ada", "bea"), (999, 1)), "Somebody has less than 1% of the weights"),
         (BlendRequest(("ada", "bea"), name="ada"), "@ada is one of its people"),
         (BlendRequest(("ada", "bea"), name="pigeon_mgmt"), "@pigeon_mgmt is a person here"),
         (BlendRequest(("ada", "bea"), (60, 40), recipe="huggingtweets"), "mixes people in equal parts"),
@@ -91,9 +95,9 @@ async def test_refresh_of_somebody_without_a_voice_is_refused(app: App) -> None:
 
 
 async def test_rollback_without_an_older_version_is_refused(app: App) -> None:
-    with pytest.raises(NotFound, match="@ada has not an older version"):
+    with pytest.raises(NotFound, match="@ada has no older version that spoke"):
         await app.commands.rollback("ada")
-    with pytest.raises(NotFound, match="@ada has not a ready version 7"):
+    with pytest.raises(NotFound, match="@ada has no ready version 7"):
         await app.commands.rollback("ada", 7)
 
 

@@ -46,6 +46,7 @@ ROWS = {
         insert into clone_people values ('C1', 'ada', 1, 0, 0, 1, 5, 0.7);
         insert into tracked_runs values ('C1', 'train', 'r', '');
     """,
+    "m007_who_spoke": "",
 }
 
 
