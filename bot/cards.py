@@ -53,6 +53,7 @@ async def write_card(
             job_id=f"card-{ready.clone.id}",
             base=ready.model.base,
             cache_dir=folder.cache,
+            hub_url=settings.urls.hub,
             parent_pid=os.getpid(),
             facts=facts,
             corpus=corpus,

@@ -70,7 +70,7 @@ class Home:
 
     def copy(self, data: Path, **settings: str) -> Home:
         """The same in another folder, as it is now."""
-        shutil.copytree(self.data, data)
+        shutil.copytree(self.data, data, symlinks=True)  # W&B links to logs that may have gone
         return Home(data, self.base, {**self.settings, **settings})
 
     @contextmanager

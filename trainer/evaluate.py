@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from trainer.base import Model, separator_id
 from trainer.corpus import CleanPost
@@ -16,7 +16,6 @@ from trainer.recipes import Recipe, Sampling
 
 SAMPLE_TOKENS = 48
 """New tokens of a sample on the way; the voice speaks longer."""
-SIDE_BY_SIDE = 50
 
 
 def heldout_rows(posts: Sequence[CleanPost], tokenizer: PreTrainedTokenizerBase, recipe: Recipe) -> list[Row]:
@@ -95,31 +94,3 @@ def speak(
 def first_line(text: str) -> str:
     """What is shown of a generated text: its first line, without space around it."""
     return text.strip().split("\n", 1)[0].strip()
-
-
-@torch.no_grad()
-def converse(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int, sampling: Sampling, seed: int
-) -> list[str]:
-    """So many posts out of nothing, `SIDE_BY_SIDE` at a time."""
-    end = separator_id(tokenizer)
-    model.eval()
-    texts: list[str] = []
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        while len(texts) < count:
-            inputs = torch.full((min(SIDE_BY_SIDE, count - len(texts)), 1), end, device=model.device)
-            output = model.generate(  # type: ignore[operator]
-                inputs=inputs,
-                attention_mask=torch.ones_like(inputs),
-                do_sample=True,
-                temperature=sampling.temperature,
-                top_k=sampling.top_k,
-                top_p=sampling.top_p,
-                min_length=sampling.min_tokens,
-                max_length=sampling.max_tokens,
-                eos_token_id=end,
-                pad_token_id=end,
-            )
-            texts += [first_line(text) for text in tokenizer.batch_decode(output, skip_special_tokens=True)]
-    return texts

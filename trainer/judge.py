@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainer import evaluate
 from trainer.base import load_model, load_tokenizer, prepare
+from trainer.converse import converse
 from trainer.corpus import CleanPost
 from trainer.device import Place, choose
 from trainer.export import load_clone
@@ -63,7 +64,7 @@ def judged(
     after: Sequence[float],
 ) -> Judged:
     """The report; `before` and `after` are what each held-out post costs base and clone, in nats."""
-    texts = evaluate.converse(model, tokenizer, samples, job.recipe.sampling, job.seed)
+    texts = converse(model, tokenizer, samples, job.recipe.sampling, job.seed)
     report = judge(
         texts,
         train=[post.text for post in train],
