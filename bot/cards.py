@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -34,13 +36,25 @@ _SOURCES = {
 """What a reader understands of a source, and the ground that it gives for using the posts."""
 
 
-async def write_card(
-    settings: Settings, store: Store, speakers: Speakers, handle: str, out_dir: Path | None = None, repo: str = ""
-) -> Path:
+async def write_card(settings: Settings, store: Store, speakers: Speakers, handle: str) -> Path:
     """Write the card of the version that speaks for a handle; returns its folder.
 
     Raises:
         NotFound, StorageError, TrainerFailed.
+    """
+    async with card_job(settings, store, speakers, handle) as job:
+        await local.errand(job, DataFolder(settings.data_dir).logs / f"{job.job_id}.log")
+        return job.out_dir
+
+
+@asynccontextmanager
+async def card_job(
+    settings: Settings, store: Store, speakers: Speakers, handle: str, out_dir: Path | None = None, repo: str = ""
+) -> AsyncIterator[CardJob]:
+    """The job that writes the card; what it reads is there as long as this lasts.
+
+    Raises:
+        NotFound, StorageError.
     """
     ready = await speakers.find(handle)
     folder = DataFolder(settings.data_dir)
@@ -49,7 +63,7 @@ async def write_card(
     with tempfile.TemporaryDirectory(dir=folder.jobs) as scratch:
         facts = await store.run(_facts, ready, settings.card.contact, repo)
         corpus = await store.run(clone_job.write_corpus, ready.clone.id, Path(scratch) / "corpus.jsonl")
-        job = CardJob(
+        yield CardJob(
             job_id=f"card-{ready.clone.id}",
             base=ready.model.base,
             cache_dir=folder.cache,
@@ -59,8 +73,6 @@ async def write_card(
             corpus=corpus,
             out_dir=out_dir.absolute(),
         )
-        await local.errand(job, folder.logs / f"{job.job_id}.log")
-    return out_dir
 
 
 def _facts(db: Database, ready: Ready, contact: str, repo: str) -> CardFacts:

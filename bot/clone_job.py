@@ -109,16 +109,19 @@ def _previous(db: Database, clone: Clone, persona: Persona, work_dir: Path, repl
     model = weights.find_model(db, before) if before else None
     if before is None or model is None or model.base != clone.base:
         return None
-    learned = [post.post_source_id for post in learning.corpus(db, before) if post.split == "train"]
+    known = list(learning.corpus(db, before))
+    learned = [post.post_source_id for post in known if post.split == "train"]
     if not learned:
         return None
     _write_lines(work_dir / "learned.txt", learned)
+    _write_lines(work_dir / "known.txt", [post.post_source_id for post in known])
     weights_dir = work_dir / "previous"
     if not weights_dir.is_dir():
         weights.write_model(db, before, weights_dir)
     return Previous(
         weights_dir=weights_dir,
         learned=work_dir / "learned.txt",
+        known=work_dir / "known.txt",
         go_on=clone.goes_on_from is not None,
         replay=replay,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from bot.cards import write_card
+from bot.cards import card_job
 from bot.data_folder import DataFolder
 from bot.errors import CommandError, TrainerFailed
 from bot.launchers import local
@@ -57,29 +57,30 @@ async def push(
     parcel = folder.cache / "pushes" / ready.clone.id
     if not parcel.is_dir():
         await speakers.export(handle, parcel)
-    await write_card(settings, store, speakers, handle, parcel, repo=name)
-    job = PushJob(
-        job_id=f"push-{ready.clone.id}",
-        base=ready.model.base,
-        cache_dir=folder.cache,
-        hub_url=settings.urls.hub,
-        parent_pid=os.getpid(),
-        folder=parcel.absolute(),
-        weights_dir=(await speakers.weights(ready)).absolute(),
-        manifest=Manifest(
-            handle=ready.persona.handle,
-            display_name=ready.persona.display_name,
+    async with card_job(settings, store, speakers, handle, parcel, repo=name) as card:
+        job = PushJob(
+            job_id=f"push-{ready.clone.id}",
             base=ready.model.base,
-            base_hash=ready.model.base_hash,
-            method=ready.model.method,
-            recipe=ready.recipe.name,
-            sampling=ready.recipe.sampling,
-            version=ready.clone.version,
-        ),
-        repo=name,
-        private=not public,
-    )
-    events = await local.errand(job, folder.logs / f"{job.job_id}.log")
+            cache_dir=folder.cache,
+            hub_url=settings.urls.hub,
+            parent_pid=os.getpid(),
+            folder=parcel.absolute(),
+            card=card,
+            weights_dir=(await speakers.weights(ready)).absolute(),
+            manifest=Manifest(
+                handle=ready.persona.handle,
+                display_name=ready.persona.display_name,
+                base=ready.model.base,
+                base_hash=ready.model.base_hash,
+                method=ready.model.method,
+                recipe=ready.recipe.name,
+                sampling=ready.recipe.sampling,
+                version=ready.clone.version,
+            ),
+            repo=name,
+            private=not public,
+        )
+        events = await local.errand(job, folder.logs / f"{job.job_id}.log")
     for event in events:
         if isinstance(event, Pushed):
             shutil.rmtree(parcel, ignore_errors=True)

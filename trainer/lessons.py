@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from trainer import corpus, epochs, result
 from trainer.corpus import CleanPost, Corpus
@@ -37,7 +38,7 @@ def prepare(job: FinetuneJob) -> Lesson:
     """
     recipe, order, previous = job.recipe, random.Random(job.seed), job.previous
     raw = corpus.read_posts(job.posts)
-    learned = frozenset(previous.learned.read_text("utf-8").split("\n")) if previous else frozenset()
+    learned = _ids(previous.learned) if previous else frozenset()
     if job.shares is not None:
         people = corpus.build_each(raw, recipe)
         for person in job.shares.keys() - {person for person, theirs in people.items() if theirs.train}:
@@ -48,12 +49,17 @@ def prepare(job: FinetuneJob) -> Lesson:
         posts = corpus.build(raw, recipe)
         return Lesson(posts, epochs.of_one(posts.train, recipe, order), order, learned)
     posts = corpus.build(raw, recipe, learned)
-    if all(post.id in learned for post in posts.train):
+    known = _ids(previous.known) if previous.known else learned
+    if all(post.id in known for post in (*posts.train, *posts.heldout)):
         raise JobFailed(
             "too_few_posts", "There is nothing new to learn.", "Refresh again once there are more posts of this person."
         )
     heard = epochs.of_refresh(posts.train, learned, previous.replay, recipe, order)
     return Lesson(posts, heard, order, learned)
+
+
+def _ids(path: Path) -> frozenset[str]:
+    return frozenset(path.read_text("utf-8").split("\n"))
 
 
 def say_counts(job: FinetuneJob, lesson: Lesson, emit: Emit) -> Counted:
@@ -90,12 +96,17 @@ def say_counts(job: FinetuneJob, lesson: Lesson, emit: Emit) -> Counted:
     )
     try:
         warnings = [
-            corpus.check_size(one, min_characters=job.min_characters, warn_characters=job.warn_characters)
-            for one in lesson.people.values() or [posts]
+            f"@{person}: {warning}" if person else warning
+            for person, one in (lesson.people or {"": posts}).items()
+            if (
+                warning := corpus.check_size(
+                    one, min_characters=job.min_characters, warn_characters=job.warn_characters
+                )
+            )
         ]
     except JobFailed:
         emit(counted)
         raise
-    counted = counted.model_copy(update={"warning": next(filter(None, warnings), "")})
+    counted = counted.model_copy(update={"warning": " ".join(warnings)})
     emit(counted)
     return counted

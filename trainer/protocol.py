@@ -70,6 +70,8 @@ class Previous(_Message):
     weights_dir: Path
     learned: Path
     """The ids of the posts that it was trained on, one a line."""
+    known: Path | None = None
+    """The ids of those and of the ones that were held out: without any other, there is nothing new."""
     go_on: bool = False
     """Begin with its weights and learn what is new, with old posts replayed; otherwise it is only compared with."""
     replay: float = Field(default=1.0, ge=0)
@@ -164,6 +166,8 @@ class PushJob(_Job):
     task: Literal["push"] = "push"
     folder: Path
     """An exported model, with its card."""
+    card: CardJob | None = None
+    """Written into the folder once it is known where on the Hub it will be."""
     manifest: Manifest | None = None
     """What `mynah.json` says; None pushes the folder as it is."""
     weights_dir: Path | None = None

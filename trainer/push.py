@@ -12,6 +12,7 @@ from pathlib import Path
 
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+from trainer.card import write_card
 from trainer.hub import Hub, connect, patiently, troubles_in_words
 from trainer.manifest import pack
 from trainer.protocol import JobFailed, Pushed, PushJob
@@ -46,6 +47,9 @@ def push(job: PushJob, emit: Emit) -> None:
                 f"The repository {repo} is there already, and public.",
                 "Make it private on its page, name another, or ask for a public push.",
             )
+        if job.card is not None:
+            facts = job.card.facts.model_copy(update={"repo": repo})
+            write_card(job.card.model_copy(update={"facts": facts}), emit)
         commit = patiently(lambda: _upload(hub, repo, job.folder))
     emit(Pushed(repo=repo, url=f"{hub.url}/{repo}", commit=commit))
 

@@ -39,6 +39,7 @@ _KEYS = {
     "adopt": ("as",),
 }
 _OPTION = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
+_WEIGHT = re.compile(r"\d{1,6}(\.\d{1,6})?%?")
 _YES_NO = {"yes": True, "no": False}
 
 
@@ -113,11 +114,11 @@ def blend_request(line: Line, requested_by: str) -> BlendRequest:
     """What `/blend` asks for: handles, then `weights` and one for each. Raises CommandError."""
     handles = [line.handle] if line.handle else []
     words = list(line.words)
-    while words and words[0] != "weights":
+    while words and words[0] != "weights" and not _WEIGHT.fullmatch(words[0]):
         handles.append(words.pop(0))
     weights: list[float] = []
-    for word in words[1:]:
-        if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?%?", word):
+    for word in words[words[:1] == ["weights"] :]:
+        if not _WEIGHT.fullmatch(word):
             raise CommandError(f"{word!r} is no weight.", f"The form is {FORMS['blend']}")
         weights.append(float(word.rstrip("%")))
     return BlendRequest(

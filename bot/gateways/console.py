@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -126,6 +127,15 @@ class Console:
         except MynahError as error:
             self.refused += 1
             self._complain(error)
+        except Exception as error:  # noqa: BLE001 - a mistake of ours in one command must not end the bot
+            self.refused += 1
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            log.error(
+                "/%s met %s at %s:%s.", line.split()[0].strip("/!"), type(error).__name__, frame.filename, frame.lineno
+            )
+            self._complain(
+                CommandError("Mynah met an error that it does not know.", "Please report it; the log names the place.")
+            )
         return True
 
     async def _do(self, line: Line) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, Protocol
 
 import discord
 import yarl
@@ -12,8 +13,6 @@ from discord import app_commands
 from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
-
-from tests.servers.discord.server import LocalDiscord
 
 INTENTS = discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True)
 
@@ -38,7 +37,8 @@ class Parrot(commands.Bot):
         """What `start` became."""
 
     async def setup_hook(self) -> None:
-        for command in (repeat, slowly, ask, weigh, name_it):
+        every: tuple[app_commands.Command[Any, ..., None], ...] = (repeat, slowly, ask, weigh, name_it)
+        for command in every:
             self.tree.add_command(command)
         self.add_view(Panel())
 
@@ -116,8 +116,21 @@ async def personas(interaction: discord.Interaction[Parrot], current: str) -> li
     return [app_commands.Choice(name=name, value=name) for name in ("ann", "anton", "bea") if name.startswith(current)]
 
 
+class Reachable(Protocol):
+    """A local Discord, here or in another process."""
+
+    @property
+    def token(self) -> str: ...
+
+    @property
+    def api_url(self) -> str: ...
+
+    @property
+    def gateway_url(self) -> str: ...
+
+
 @asynccontextmanager
-async def running(server: LocalDiscord, bot: Parrot | None = None, token: str | None = None) -> AsyncIterator[Parrot]:
+async def running(server: Reachable, bot: Parrot | None = None, token: str | None = None) -> AsyncIterator[Parrot]:
     """A bot that is ready, pointed at the server by discord.py's own class attributes, and closed in the end."""
     base, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = server.api_url, yarl.URL(server.gateway_url)

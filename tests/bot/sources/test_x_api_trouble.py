@@ -1,4 +1,4 @@
-"""Collecting from X where it says no, says nothing, or says something strange: waits, sentences, and no cent in vain."""
+"""Collecting from X where it says no, nothing, or something strange: waits, sentences, and no cent in vain."""
 
 from __future__ import annotations
 

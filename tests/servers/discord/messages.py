@@ -41,10 +41,10 @@ class Limited(Exception):
 
 
 def compose(call: Call, form: Json, channel: Channel, author: User) -> Message:
-    """A new message of a form; not yet posted. Raises: DiscordError where it breaks a limit."""
+    """A new message of a form, trimmed as Discord does; not yet posted. Raises: DiscordError over a limit."""
     world = call.world
     check_message(form, [len(file.content) for file in call.files.values()], new=True)
-    content = form.get("content") or ""
+    content = (form.get("content") or "").strip()
     return Message(
         world.ids.next(),
         channel,
@@ -64,7 +64,7 @@ def change(call: Call, form: Json, said: Message) -> None:
     check_message(form, [len(file.content) for file in call.files.values()], new=False)
     before = said.content
     if "content" in form:
-        said.content = form["content"] or ""
+        said.content = (form["content"] or "").strip()
     if "embeds" in form:
         said.embeds = form["embeds"] or []
     if "components" in form:

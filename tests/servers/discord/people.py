@@ -77,6 +77,12 @@ class Person:
         )
         return world.post(said)
 
+    def edits(self, said: Message, text: str) -> None:
+        """A message of their own."""
+        with self.world.changed:
+            before, said.content = said.content, text
+            self.world.edited(said, before)
+
     # --- commands, buttons, menus, modals
 
     def runs(self, channel: Channel, command: str, **options: Typed | Person) -> Interaction:

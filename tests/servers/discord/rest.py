@@ -40,6 +40,8 @@ class Request:
     """Of the answer; 0 where the connection was cut."""
     code: int = 0
     """Discord's, of an error."""
+    scope: str = ""
+    """Of a 429."""
 
 
 class Rest:
@@ -84,6 +86,7 @@ class Rest:
             _reset(request)
             instead = web.Response(status=500)
         elif fault.too_many:
+            entry.scope = fault.too_many.scope
             instead = _json(429, fault.too_many.body(), fault.too_many.headers())
         elif fault.garbage:
             instead = web.Response(body=b"<html>upstream", content_type="application/json")
@@ -127,7 +130,7 @@ class Rest:
             body = {"code": no.code, "message": no.message}
             return _json(no.status, body | ({"errors": no.errors} if no.errors else {}), headers)
         except Limited as no:
-            entry.status, entry.code = 429, no.refusal.code
+            entry.status, entry.code, entry.scope = 429, no.refusal.code, no.refusal.scope
             return _json(429, no.refusal.body(), headers | no.refusal.headers())
         return self._ok(entry, route, answer, headers)
 

@@ -99,7 +99,8 @@ class LocalDiscord:
     @property
     def invalid_requests(self) -> list[Request]:
         """Those that count towards the ban of an IP at 10,000 in 10 minutes (DISCORD.md, section 7)."""
-        return [request for request in self.journal if request.status in (401, 403, 429)]
+        counted = [request for request in self.journal if request.status in (401, 403, 429)]
+        return [request for request in counted if request.scope != "shared"]
 
     def asked(self, method: str, path: str) -> list[Request]:
         """The journal's requests of a method whose path has a part."""

@@ -54,6 +54,11 @@ def suggestion_data(
     return _nested(command, path, given, channel)
 
 
+def options_of(world: World, channel: Channel, name: str) -> dict[str, Json]:
+    """What a slash command takes, by name. Raises: LookupError where there is no such command."""
+    return _options(_find(world, channel, name, 1)[1][-1])
+
+
 def _find(world: World, channel: Channel, name: str, kind: int) -> tuple[Json, list[Json]]:
     """The command, and the way to its subcommand. Raises: LookupError."""
     words = name.split(" ") if kind == 1 else [name]
