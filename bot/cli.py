@@ -23,7 +23,7 @@ from bot.app import App, reading, running
 from bot.cards import PAGE
 from bot.commands import Version
 from bot.data_folder import DataFolder
-from bot.errors import NotFound
+from bot.errors import NotFound, SettingsError
 from bot.gateways import console, figures, text
 from bot.gateways.printable import printable
 from bot.gateways.text import findings_list, models_table, sentence
@@ -40,6 +40,8 @@ def main() -> int:
     """The console script."""
     options = parser().parse_args()
     try:
+        if options.config is not None and not options.config.is_file():
+            raise SettingsError(f"There is no file {options.config}.", "Check the path of --config.")
         settings = config.load(options.config or config.find(Path.cwd()), os.environ)
         logging.basicConfig(level=settings.logging.level, format="%(levelname)s %(name)s: %(message)s")
         return asyncio.run(_COMMANDS[options.command](settings, options))
@@ -50,6 +52,13 @@ def main() -> int:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read us has gone; say nothing about it at exit
+        return 1
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # it may be the output that cannot be written
+        print(
+            f"mynah: The system refused: {error.strerror or error}. `mynah doctor` looks for the cause.",
+            file=sys.stderr,
+        )
         return 1
 
 

@@ -6,7 +6,7 @@ A typed request in, a frozen result out, or a MynahError whose sentences the gat
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -106,6 +106,7 @@ class Commands:
         """
         if not 1 <= request.count <= MOST_POSTS_AT_ONCE:
             raise CommandError(f"{request.count} posts cannot be said at once.", f"Ask for 1 to {MOST_POSTS_AT_ONCE}.")
+        request = await self._addressed(request)
         ready = await self._speakers.find(request.handle or await self._only_handle())
         seed = secrets.randbelow(2**31) if request.seed is None else request.seed
         texts = await self._voice.speak(
@@ -232,6 +233,13 @@ class Commands:
         line = await self._store.run(clones.in_line)
         ahead = [waiting.id for waiting in line].index(clone.id) if clone.id in {one.id for one in line} else 0
         return Submitted(clone, personas.normalise_handle(order.handle), ahead)
+
+    async def _addressed(self, request: SayRequest) -> SayRequest:
+        """Where nobody is named but the prompt begins with somebody's handle, it is they who should speak."""
+        first, _, rest = request.prompt.partition(" ")
+        if request.handle is None and first.lower() in await self.handles():
+            return replace(request, handle=first, prompt=rest)
+        return request
 
     async def _only_handle(self) -> str:
         """Whom `/say` means when it names nobody: the only persona of one's own, or the bundled one."""

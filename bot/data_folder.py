@@ -73,7 +73,13 @@ class DataFolder:
         """Have the folder to oneself. Raises AlreadyRunning, with the process that has it."""
         self.create()
         # Opened without truncating: the file says who holds it.
-        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SettingsError(
+                f"The data folder {self.root} cannot be written in: {error.strerror}.",
+                "Check its permissions, or set MYNAH_DATA_DIR to a folder that you may write in.",
+            ) from error
         try:
             if not _locked(descriptor):
                 raise AlreadyRunning(
@@ -90,7 +96,7 @@ class DataFolder:
         """The process that has the folder: its id, 0 where it has not said so yet, None where nobody has it."""
         try:
             descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except OSError:  # whatever is wrong with the folder is told by who wants to have it
             return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

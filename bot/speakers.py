@@ -116,7 +116,9 @@ def _find(db: Database, handle: str) -> Ready:
     if persona.current_clone_id is None or model is None:
         under_way = [clone for clone in clones.active(db) if clone.persona_id == persona.id]
         hint = (
-            f"It is {under_way[0].state}; wait for it." if under_way else f"Make one: /clone @{persona.handle} file=…"
+            f"It is {under_way[0].state}; it is made while `mynah run` runs."
+            if under_way
+            else f"Make one: /clone @{persona.handle} file=…"
         )
         raise NotFound(f"@{persona.handle} has no ready clone.", hint)
     clone = clones.get(db, persona.current_clone_id)

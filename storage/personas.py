@@ -13,7 +13,7 @@ from storage import weights
 from storage.errors import StorageError
 from storage.ids import new_id, utc_now, utc_time
 
-_HANDLE = re.compile(r"[\w.@-]{1,64}")
+_HANDLE = re.compile(r"(?=.*\w)[\w.@-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,7 +200,8 @@ def check_size(corpus: Corpus, *, min_characters: int, warn_characters: int) -> 
         f"{corpus.downloaded:,} posts downloaded, {corpus.reposts:,} reposts, {corpus.short:,} short, "
         f"{corpus.kept:,} kept with {corpus.characters:,} characters"
     )
-    if corpus.characters < min_characters or not corpus.train:
+    learnable = min(corpus.characters, sum(len(post.text) for post in (*corpus.train, *corpus.heldout)))
+    if learnable < min_characters or not corpus.train:
         raise JobFailed(
             "too_few_posts",
             f"There is too little to learn from: {counts}; at least {min_characters:,} characters are needed.",

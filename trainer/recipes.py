@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Sampling(BaseModel):
@@ -15,12 +15,19 @@ class Sampling(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    temperature: float = 1.0
-    top_k: int = 50
-    top_p: float = 0.95
-    min_tokens: int = 10
-    max_tokens: int = 160
+    temperature: float = Field(default=1.0, gt=0, le=10)
+    top_k: int = Field(default=50, ge=0)
+    """0 takes every token."""
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    min_tokens: int = Field(default=10, ge=0)
+    max_tokens: int = Field(default=160, ge=2)
     """Both count the prompt."""
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Sampling:
+        if self.min_tokens >= self.max_tokens:
+            raise ValueError(f"min_tokens ({self.min_tokens}) should be less than max_tokens ({self.max_tokens})")
+        return self
 
 
 class Recipe(BaseModel):
@@ -46,32 +53,32 @@ class Recipe(BaseModel):
     """Keep the newest tenth aside, never trained on, and report quality on it."""
     layout: Literal["packed", "blocks"] = "packed"
     """packed: whole posts in a row, none sees another. blocks: one stream of posts cut every `block_tokens` tokens."""
-    block_tokens: int = 1024
-    row_tokens: int = 192
+    block_tokens: int = Field(default=1024, ge=2)
+    row_tokens: int = Field(default=192, ge=1)
     """Tokens of posts in one optimizer step of a packed recipe."""
-    epochs: int = 1
+    epochs: int = Field(default=1, ge=1, le=1000)
 
     # optimizer
-    learning_rate: float
+    learning_rate: float = Field(gt=0, le=1)
     schedule: Literal["linear", "cosine"] = "linear"
-    warmup: float = 0.0
+    warmup: float = Field(default=0.0, ge=0, le=1)
     """Share of the steps."""
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    label_smoothing: float = 0.0
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     precision: Literal["auto", "fp32"] = "auto"
 
     # LoRA
-    rank: int = 16
-    alpha: int = 32
-    dropout: float = 0.0
-    first_layer: int = 0
+    rank: int = Field(default=16, ge=1, le=1024)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    first_layer: int = Field(default=0, ge=0)
     """Adapters from this layer of the base on; 0 is on all of them."""
 
     # stop
-    evaluations: int = 8
+    evaluations: int = Field(default=8, ge=0)
     """Held-out evaluations over the training; the best one's weights are kept."""
-    patience: int = 3
+    patience: int = Field(default=3, ge=0)
     """Evaluations without a better one before it stops; 0 never stops early."""
 
     sampling: Sampling = Sampling()

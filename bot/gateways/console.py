@@ -312,6 +312,8 @@ def _progress(screen: Screen) -> Iterator[Callable[[str, Step], None]]:
 
 async def _lines_of_stdin() -> AsyncIterator[str]:
     """Lines as they come, from a pipe or a file, read in a thread that does not keep the process alive."""
+    if sys.stdin is None:  # then descriptor 0 may be anything that was opened since
+        return
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -329,7 +331,8 @@ async def _lines_of_stdin() -> AsyncIterator[str]:
 
 async def serve(app: App, settings: Settings) -> int:
     """Talk to whoever is at stdin; the exit status is 1 if a command of a pipe was refused, or a signal ended it."""
-    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    # Python has no stdin where the system gave none.
+    on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     console = Console(app, _screen(on_terminal))
     await console.greet(settings)
     talk = console.serve_terminal(settings.data_dir / "history") if on_terminal else console.serve_pipe()

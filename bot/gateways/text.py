@@ -61,7 +61,13 @@ def told(update: Update) -> list[str]:
         added = update.imported
         lines = [f"{added.new:,} posts are new, {added.updated:,} changed, {added.unchanged:,} known already."]
     elif update.event is None and update.clone.state == "ready":
-        verdict = [f"@{update.handle}: {printable(update.clone.verdict)}"] if update.clone.verdict else []
+        clone = update.clone
+        if clone.spoke_at is None:
+            return [
+                f"@{update.handle}: version {clone.version} is ready and does not speak. {printable(clone.verdict)}",
+                f"  /rollback @{update.handle} version={clone.version} lets it speak all the same",
+            ]
+        verdict = [f"@{update.handle}: {printable(clone.verdict)}"] if clone.verdict else []
         return [f"@{update.handle} is ready.", *verdict, f'  /say @{update.handle} prompt="My dream is" count=5']
     elif update.event is None:
         lines = _state(update)
@@ -80,7 +86,8 @@ def _event(event: AnyEvent) -> list[str]:
             again = f", from step {event.resumed_at_step}" if event.resumed_at_step else ""
             return [f"training on {event.device} in {event.precision}, seed {event.seed}{again}."]
         case Evaluated(stage="before" | "after"):
-            return [f"held-out bits per byte {event.stage} training {event.bits_per_byte:.3f}"]
+            judging = ["now its samples are judged, which takes a minute or two …"] if event.stage == "after" else []
+            return [f"held-out bits per byte {event.stage} training {event.bits_per_byte:.3f}", *judging]
         case Finished(reason="early_stop"):
             return [f"stopped at step {event.step}, where held-out posts were predicted best before."]
         case Warned():

@@ -36,7 +36,10 @@ def recognise(file: PostFile, limits: Limits) -> Table | None:
     """The table that a file's first row announces: a column of texts, by its name. None where there is none."""
     sample = list(islice(lines(file, limits), _SAMPLE_LINES))
     for delimiter in _DELIMITERS:
-        names = next(csv.reader(sample, delimiter=delimiter), [])
+        try:
+            names = next(csv.reader(sample, delimiter=delimiter), [])
+        except csv.Error:  # such as a field longer than the module takes: no header
+            continue
         if _has_texts(names) and len(names) == len({plain_name(name) for name in names}):
             return Table(delimiter, tuple(names))
     return None

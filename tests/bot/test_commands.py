@@ -126,7 +126,10 @@ async def test_unknown_handle_lists_the_known_ones(app: App, file: Path) -> None
 
 async def test_persona_without_a_ready_clone_says_why(app: App, file: Path) -> None:
     await app.commands.clone(CloneRequest("bea", file))
-    assert await refusal(app, SayRequest("bea")) == "@bea has no ready clone. It is queued; wait for it."
+    assert (
+        await refusal(app, SayRequest("bea"))
+        == "@bea has no ready clone. It is queued; it is made while `mynah run` runs."
+    )
     await app.commands.train_cancel("bea")
     assert await refusal(app, SayRequest("bea")) == "@bea has no ready clone. Make one: /clone @bea file=…"
 

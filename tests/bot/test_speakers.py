@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from bot import config
 from bot.data_folder import DataFolder
-from bot.errors import NotFound, VoiceError
+from bot.errors import NotFound, TrainerFailed
 from bot.speakers import Speakers
 from storage import personas
 from storage.database import Store, Writer, open_database
@@ -83,7 +83,7 @@ async def test_export_of_a_model_whose_base_is_gone_fails_in_a_sentence(ada: Hom
 
 async def test_export_into_a_full_folder_is_refused(speakers: Speakers, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(VoiceError, match="is not empty"):
+    with pytest.raises(TrainerFailed, match="is not empty"):
         await speakers.export("ada", tmp_path)
     assert (tmp_path / "mine.txt").read_text("utf-8") == "mine"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from typing import Any
 
 import discord
 import pytest
@@ -107,11 +108,11 @@ async def test_a_file_comes_up_with_a_command_until_its_address_expires(place: P
         what = place.ann.runs(place.channel, "weigh", file=("posts.zip", b"x" * 70_000))
         assert (await asyncio.to_thread(place.ann.is_answered, what)).content == "posts.zip: 70000 bytes"
         said = place.ann.types(place.channel, "look", files={"a.txt": b"abc"})
-        await place.wait_for(lambda: bot.heard, "the message")
-        assert await bot.heard[-1].attachments[0].read() == b"abc"
+        (heard,) = await place.wait_for(lambda: [m for m in bot.heard if m.attachments], "the message")
+        assert await heard.attachments[0].read() == b"abc"
         place.server.clock.advance(2 * 86_400)
         with pytest.raises(discord.NotFound):
-            await bot.heard[-1].attachments[0].read()
+            await heard.attachments[0].read()
         again = await (await channel_of(bot, place)).fetch_message(int(said.id))
         assert again.attachments[0].filename == "a.txt"
 
@@ -142,6 +143,17 @@ async def test_messages_replies_mentions_and_direct_messages_are_heard(place: Pl
         await direct.channel.send("psst yourself")
         assert place.ann.reads(place.channel)[-1] == "yes"
         assert place.ann.reads(place.ann.dm()) == ["psst", "psst yourself"]
+
+
+async def test_edits_by_people_and_members_that_are_asked_for_arrive(place: Place) -> None:
+    async with running(place.server) as bot:
+        said = place.ann.types(place.channel, "hullo")
+        seen = asyncio.create_task(bot.wait_for("raw_message_edit"))
+        await place.wait_for(lambda: bot.heard, "the message")
+        place.ann.edits(said, "hello")
+        assert (await asyncio.wait_for(seen, 10)).message.content == "hello"
+        found = await bot.guilds[0].query_members("an")
+        assert [member.name for member in found] == ["ann"]
 
 
 async def test_without_the_intent_only_what_is_meant_for_the_bot_has_content(place: Place) -> None:
@@ -202,7 +214,7 @@ async def test_what_is_gone_or_forbidden_is_refused_by_its_code(place: Place) ->
             await channel.create_webhook(name="x")
         place.ann.user.takes_dms = False
         with pytest.raises(discord.Forbidden) as private:
-            await (await bot.create_dm(discord.Object(int(place.ann.id)))).send("hello")  # type: ignore[arg-type]
+            await (await bot.create_dm(discord.Object(int(place.ann.id)))).send("hello")
         place.server.world.remove_channel(place.channel)
         with pytest.raises(discord.NotFound) as away:
             await channel.send("hello")
@@ -239,7 +251,7 @@ async def test_files_over_ten_mebibytes_and_empty_messages_are_refused(place: Pl
 
 async def test_commands_that_discord_would_refuse_are_refused(place: Place) -> None:
     async with running(place.server) as bot:
-        long = app_commands.Command(name="long", description="d", callback=_long)
+        long: app_commands.Command[Any, ..., None] = app_commands.Command(name="long", description="d", callback=_long)
         bot.tree.add_command(long)
         with pytest.raises(discord.HTTPException, match="8000"):
             await bot.tree.sync()
