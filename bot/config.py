@@ -126,7 +126,10 @@ def _data_dir(entry: _Entry | None, config_file: Path | None) -> object:
         return written if written else None  # what the settings' own check refuses
     from_environment = entry is not None and entry.origin.endswith("environment")
     base = config_file.parent if config_file is not None and not from_environment else Path.cwd()
-    return base / Path(written).expanduser()
+    try:
+        return base / Path(written).expanduser()
+    except RuntimeError:  # the home of nobody who is known here
+        return None
 
 
 def _nested(flat: Mapping[str, object]) -> dict[str, object]:

@@ -59,7 +59,7 @@ class Recipe(BaseModel):
     epochs: int = Field(default=1, ge=1, le=1000)
 
     # optimizer
-    learning_rate: float = Field(gt=0, le=1)
+    learning_rate: float = Field(gt=0)
     schedule: Literal["linear", "cosine"] = "linear"
     warmup: float = Field(default=0.0, ge=0, le=1)
     """Share of the steps."""

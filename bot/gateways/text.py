@@ -86,7 +86,7 @@ def _event(event: AnyEvent) -> list[str]:
             again = f", from step {event.resumed_at_step}" if event.resumed_at_step else ""
             return [f"training on {event.device} in {event.precision}, seed {event.seed}{again}."]
         case Evaluated(stage="before" | "after"):
-            judging = ["now its samples are judged, which takes a minute or two …"] if event.stage == "after" else []
+            judging = ["now its samples are judged …"] if event.stage == "after" else []
             return [f"held-out bits per byte {event.stage} training {event.bits_per_byte:.3f}", *judging]
         case Finished(reason="early_stop"):
             return [f"stopped at step {event.step}, where held-out posts were predicted best before."]

@@ -94,7 +94,7 @@ def test_version_that_predicts_worse_does_not_speak_and_says_why(life: Life) -> 
         r"version 2 goes on speaking\.",
         verdict,
     )
-    assert f"@ada is ready.\n@ada: {verdict}\n" in life.output
+    assert f"@ada: version 3 is ready and does not speak. {verdict}\n" in life.output
     assert life.said[2] == life.said[1]
 
 
