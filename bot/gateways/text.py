@@ -74,17 +74,19 @@ def told(update: Update) -> list[str]:
     elif isinstance(update.event, Sample):
         return [f"@{update.handle} practises: {printable(update.event.text)}"]
     else:
-        lines = _event(update.event)
+        lines = _event(update.event, refreshed=update.clone.goes_on_from is not None)
     return [f"@{update.handle}: {line}" if not line.startswith("  ") else line for line in lines]
 
 
-def _event(event: AnyEvent) -> list[str]:
+def _event(event: AnyEvent, *, refreshed: bool) -> list[str]:
     match event:
         case Counted():
             return ["the data", *data_table(event), *([f"  Mind: {event.warning}"] if event.warning else [])]
         case Started():
             again = f", from step {event.resumed_at_step}" if event.resumed_at_step else ""
             return [f"training on {event.device} in {event.precision}, seed {event.seed}{again}."]
+        case Evaluated(stage="before") if refreshed:  # which begins with the version before, not with the base
+            return [f"held-out bits per byte of the base {event.bits_per_byte:.3f}"]
         case Evaluated(stage="before" | "after"):
             judging = ["now its samples are judged …"] if event.stage == "after" else []
             return [f"held-out bits per byte {event.stage} training {event.bits_per_byte:.3f}", *judging]
