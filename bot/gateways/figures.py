@@ -64,7 +64,8 @@ def drift_lines(report: DriftReport) -> list[str]:
     ]
     return [
         f"{report.new_posts:,} new posts, held-out ones among them, beside {report.old_posts:,} old ones: "
-        f"style distance {report.style_distance.value:.3f} ({report.style_distance_self.value:.3f} among the old ones); {changes}",
+        f"style distance {report.style_distance.value:.3f} "
+        f"({report.style_distance_self.value:.3f} among the old ones); {changes}",
         *(["; ".join(words)] if words else []),
     ]
 
