@@ -19,9 +19,10 @@ from trainer.adoption.settings import Speaker, read_json, read_sampling, read_sp
 from trainer.adoption.weights import read_weights
 from trainer.adoption.whole import take_whole
 from trainer.base import Base, prepare
+from trainer.files import describe
 from trainer.manifest import ADAPTER_CONFIG, ADAPTER_FOLDER, Manifest
 from trainer.protocol import Adopted, AdoptJob, JobFailed, Saved
-from trainer.result import FOLDER, describe
+from trainer.result import FOLDER
 from trainer.stream import Emit
 
 

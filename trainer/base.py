@@ -79,6 +79,13 @@ def load_model(base: Base, dtype: torch.dtype) -> PreTrainedModel:
     return model
 
 
+def moved(model: PreTrainedModel, to: torch.device | torch.dtype) -> PreTrainedModel:
+    """The model on another device, or in another precision."""
+    there = model.to(to)  # type: ignore[arg-type]  # transformers types `to` loosely
+    assert isinstance(there, PreTrainedModel)
+    return there
+
+
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
     """The base's tokenizer, which must know the separator as one token.
 
@@ -135,7 +142,7 @@ def _dequantise(file: Path, folder: Path) -> None:
         # `save_pretrained` refuses a model that came from GGUF: rebuild it from its configuration and weights.
         model = type(packed)(config)
         model.load_state_dict(packed.state_dict())
-        model.to(torch.bfloat16).save_pretrained(made)  # type: ignore[arg-type]  # transformers types `to` loosely
+        moved(model, torch.bfloat16).save_pretrained(made)
         AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(made)
         if not folder.is_dir():
             shutil.move(made, folder)

@@ -23,11 +23,11 @@ from markupsafe import Markup
 
 from trainer.card_facts import CardFacts, Run
 from trainer.card_metadata import PUBLIC_HUB, START, base_licence, base_name, card_metadata, hub_id, repo_name
-from trainer.catalog import file_sha256
+from trainer.files import describe
 from trainer.languages import languages
 from trainer.markdown import Markdown, escape, markdown_environment
 from trainer.pictures.draw import Stage, draw
-from trainer.protocol import CardJob, File, JobFailed, Saved, Warned
+from trainer.protocol import CardJob, JobFailed, Saved, Warned
 from trainer.recipes import Recipe
 from trainer.report import Estimate
 from trainer.stream import Emit
@@ -59,7 +59,7 @@ def write_card(job: CardJob, emit: Emit) -> None:
         written = sorted(path.name for path in folder.iterdir())
         for file in written:
             os.replace(folder / file, job.out_dir / file)
-    emit(Saved(method="card", files=tuple(_describe(job.out_dir / file) for file in written)))
+    emit(Saved(method="card", files=tuple(describe(job.out_dir / file) for file in written)))
 
 
 def readme_body(facts: CardFacts, hub_url: str = PUBLIC_HUB) -> str:
@@ -129,10 +129,6 @@ def _posts(corpus: Path) -> Iterator[str]:
             yield from (str(json.loads(line)["text"]) for line in lines)
         except (ValueError, KeyError, TypeError):
             raise JobFailed("corrupt", "The corpus of this clone cannot be read.", "Clone the persona anew.") from None
-
-
-def _describe(path: Path) -> File:
-    return File(name=path.name, path=path, sha256=file_sha256(path), size_bytes=path.stat().st_size)
 
 
 def _link(text: str, url: str) -> Markdown:

@@ -10,8 +10,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from trainer.base import Base, load_model, load_tokenizer, prepare
+from trainer.files import describe
 from trainer.protocol import ExportJob, JobFailed, Saved
-from trainer.result import describe
 from trainer.speech import speak_like
 from trainer.stream import Emit
 

@@ -15,7 +15,7 @@ from peft import PeftModel, load_peft_weights, set_peft_model_state_dict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainer import checkpoint, corpus, evaluate, judge, lessons, packing, result
-from trainer.base import Base, Model, load_model, load_tokenizer, prepare
+from trainer.base import Base, Model, load_model, load_tokenizer, moved, prepare
 from trainer.device import choose
 from trainer.export import load_clone
 from trainer.lessons import Lesson
@@ -135,7 +135,7 @@ def _conclude(run: Run, lesson: Lesson, report: Report) -> Saved:
     if min(job.judged_samples, len(posts.train)) >= FEWEST_TO_JUDGE:
         report.keep(
             judge.judged(
-                _whole(run.model).to(run.place.dtype),  # type: ignore[arg-type]  # transformers types `to` loosely
+                moved(_whole(run.model), run.place.dtype),
                 run.tokenizer,
                 posts.train,
                 posts.heldout,
@@ -152,7 +152,7 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
     """The model with what is trainable in it, its optimizer, the rows, and the checkpoint if there is one."""
     recipe, tokenizer = job.recipe, load_tokenizer(base)
     place = choose(job.device, "fp32" if recipe.precision == "fp32" else job.precision)
-    model = load_model(base, torch.float32).to(place.device)  # type: ignore[arg-type]
+    model = moved(load_model(base, torch.float32), place.device)
     torch.manual_seed(job.seed)
     trainee: Model = add_adapters(model, recipe) if recipe.method == "lora" else model
     weights = {name: weight for name, weight in trainee.named_parameters() if weight.requires_grad}
@@ -198,7 +198,7 @@ def _begin_with(
     previous = job.previous
     assert previous is not None
     if lesson.unseen:
-        model = load_clone(base, previous.weights_dir).to(run.place.device)  # type: ignore[arg-type]
+        model = moved(load_clone(base, previous.weights_dir), run.place.device)
         bits = _unseen_bits(model, tokenizer, lesson, job)
         del model
     else:

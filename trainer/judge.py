@@ -14,10 +14,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainer import evaluate
-from trainer.base import load_model, load_tokenizer, prepare
+from trainer.base import load_model, load_tokenizer, moved, prepare
 from trainer.converse import converse
 from trainer.corpus import CleanPost
-from trainer.device import Place, choose
+from trainer.device import choose
 from trainer.export import load_clone
 from trainer.protocol import EvaluateJob, FinetuneJob, JobFailed, Judged
 from trainer.quality.bootstrap import estimate, ratio
@@ -39,17 +39,11 @@ def evaluate_clone(job: EvaluateJob, emit: Emit) -> None:
     tokenizer = load_tokenizer(base)
     rows = evaluate.heldout_rows(heldout, tokenizer, job.recipe)
     place = choose(job.device, job.precision)
-    before = evaluate.nats(_on(place, load_model(base, torch.float32)), rows)
-    model = _on(place, load_clone(base, job.weights_dir))
+    before = evaluate.nats(moved(load_model(base, torch.float32), place.device), rows)
+    model = moved(load_clone(base, job.weights_dir), place.device)
     after = evaluate.nats(model, rows)
-    speaker = model.to(place.dtype)  # type: ignore[arg-type]  # transformers types `to` loosely
+    speaker = moved(model, place.dtype)
     emit(judged(speaker, tokenizer, train, heldout, job, job.samples, before=before, after=after))
-
-
-def _on(place: Place, model: PreTrainedModel) -> PreTrainedModel:
-    placed = model.to(place.device)  # type: ignore[arg-type]  # transformers types `to` loosely
-    assert isinstance(placed, PreTrainedModel)
-    return placed
 
 
 def judged(

@@ -6,8 +6,9 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainer import corpus, epochs, result
+from trainer import corpus, epochs
 from trainer.corpus import CleanPost, Corpus
+from trainer.files import describe
 from trainer.protocol import Counted, FinetuneJob, JobFailed, PersonCounted
 from trainer.stream import Emit
 
@@ -91,7 +92,7 @@ def say_counts(job: FinetuneJob, lesson: Lesson, emit: Emit) -> Counted:
         characters=posts.characters,
         train=len(posts.train),
         heldout=len(posts.heldout),
-        corpus=result.describe(path),
+        corpus=describe(path),
         new=sum(post.id not in lesson.learned for post in posts.train) if goes_on else None,
     )
     try:

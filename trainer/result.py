@@ -15,19 +15,14 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from trainer.base import Model
-from trainer.catalog import file_sha256
-from trainer.protocol import EVENT, AnyEvent, File, Saved
+from trainer.files import describe
+from trainer.protocol import EVENT, AnyEvent, Saved
 from trainer.recipes import Recipe
 from trainer.speech import speak_like
 from trainer.stream import Emit
 
 FOLDER = "result"
 _SAID = "said.json"
-
-
-def describe(path: Path) -> File:
-    """A file as events name it."""
-    return File(name=path.name, path=path, sha256=file_sha256(path), size_bytes=path.stat().st_size)
 
 
 def save_weights(model: Model, tokenizer: PreTrainedTokenizerBase, recipe: Recipe, work_dir: Path) -> Saved:
