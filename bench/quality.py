@@ -21,10 +21,11 @@ from pydantic import TypeAdapter
 from bench.report import QUICK, REPOSITORY, RESULTS, Figure, Report, at_most
 from bot.launchers import local
 from bot.sources import Limits, open_source
+from storage.errors import MynahError
 from trainer import corpus
 from trainer.catalog import SMOLLM2
 from trainer.corpus import RawPost
-from trainer.protocol import AnyEvent, AnyJob, Evaluated, EvaluateJob, Failed, FinetuneJob, Judged, ScoreJob
+from trainer.protocol import Evaluated, EvaluateJob, FinetuneJob, Judged, ScoreJob
 from trainer.recipes import HUGGINGTWEETS, MYNAH, Recipe
 from trainer.report import Authorship, SampleReport
 
@@ -130,7 +131,7 @@ async def _train(handle: str, recipe: Recipe, report: Report) -> None:
         seed=SEED,
         judged_samples=0,
     )
-    events = await _events(job)
+    events = await local.errand(job, WORK / "trainer.log")
     after = next(event for event in events if isinstance(event, Evaluated) and event.stage == "after")
     report.say(f"@{handle}, {recipe.name}: trained; {after.bits_per_byte:.4f} bits per byte of its own held-out posts")
 
@@ -169,7 +170,7 @@ async def _bits(handle: str, weights_dir: Path | None, name: str, texts: Sequenc
             weights_dir=weights_dir,
             texts=file,
         )
-        (scored,) = [event for event in await _events(job) if isinstance(event, Evaluated)]
+        (scored,) = [event for event in await local.errand(job, WORK / "trainer.log") if isinstance(event, Evaluated)]
         known[key] = scored.bits_per_byte
         known_file.write_text(json.dumps(known, indent=2), "utf-8")
     return known[key]
@@ -202,24 +203,11 @@ async def _judged(handle: str, recipe: Recipe, others: Sequence[str]) -> SampleR
             samples=SAMPLES,
             seed=SEED,
         )
-        (judged,) = [event for event in await _events(job) if isinstance(event, Judged)]
+        (judged,) = [event for event in await local.errand(job, WORK / "trainer.log") if isinstance(event, Judged)]
         file.write_text(judged.model_dump_json(indent=2), "utf-8")
     report = Judged.model_validate_json(file.read_text("utf-8")).report
     assert report.samples is not None
     return report.samples
-
-
-async def _events(job: AnyJob) -> list[AnyEvent]:
-    WORK.mkdir(parents=True, exist_ok=True)
-    trainer = await local.launch(job, WORK / "trainer.log")
-    try:
-        events = [event async for event in trainer.events()]
-    finally:
-        await trainer.stop()
-    for event in events:
-        if isinstance(event, Failed):
-            sys.exit(f"{event.message} {event.hint}")
-    return events
 
 
 def _folder(handle: str, recipe: Recipe) -> Path:
@@ -289,4 +277,7 @@ def _figures(outcomes: Mapping[str, Sequence[Outcome]]) -> list[Figure]:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1:])))
+    try:
+        sys.exit(asyncio.run(main(sys.argv[1:])))
+    except MynahError as error:
+        sys.exit(str(error))

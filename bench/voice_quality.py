@@ -27,7 +27,7 @@ from bot.voice.service import Voice
 from storage import clones, learning
 from storage.database import Reader
 from storage.errors import MynahError
-from trainer.protocol import Evaluated, Failed, ScoreJob
+from trainer.protocol import Evaluated, ScoreJob
 
 CLONES = 3
 TEXTS = 10 if QUICK else 120
@@ -108,16 +108,8 @@ async def _torch_bits(settings: Settings, ready: Ready, adapter: Path, texts: li
             weights_dir=adapter,
             texts=file,
         )
-        trainer = await local.launch(job, Path(scratch) / "log")
-        try:
-            async for event in trainer.events():
-                if isinstance(event, Evaluated):
-                    return event.bits_per_byte
-                if isinstance(event, Failed):
-                    raise SystemExit(f"{event.message} {event.hint}")
-        finally:
-            await trainer.stop()
-    raise SystemExit("The trainer ended without a score.")
+        events = await local.errand(job, Path(scratch) / "log")
+    return next(event.bits_per_byte for event in events if isinstance(event, Evaluated))
 
 
 def _write(file: Path, texts: list[str]) -> None:
