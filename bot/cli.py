@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import os
+import shlex
 import sys
 import webbrowser
 from collections.abc import Sequence
@@ -24,7 +25,8 @@ from bot.cards import PAGE
 from bot.commands import Version
 from bot.data_folder import DataFolder
 from bot.errors import NotFound, SettingsError
-from bot.gateways import console, figures, text
+from bot.gateways import console, families, figures, text
+from bot.gateways.command_line import parse
 from bot.gateways.printable import printable
 from bot.gateways.text import findings_list, models_table, sentence
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
@@ -44,7 +46,7 @@ def main() -> int:
             raise SettingsError(f"There is no file {options.config}.", "Check the path of --config.")
         settings = config.load(options.config or config.find(Path.cwd()), os.environ)
         logging.basicConfig(level=settings.logging.level, format="%(levelname)s %(name)s: %(message)s")
-        return asyncio.run(_COMMANDS[options.command](settings, options))
+        return asyncio.run(_COMMANDS.get(options.command, _family)(settings, options))
     except MynahError as error:
         print(f"mynah: {sentence(error)}", file=sys.stderr)
         return 1
@@ -166,6 +168,28 @@ async def _wandb(settings: Settings, options: argparse.Namespace) -> int:
         print(run.url or run.run_id)
     if not synced:
         print("There are no offline runs to sync.")
+    return 0
+
+
+async def _family(settings: Settings, options: argparse.Namespace) -> int:
+    """A command of a family, written as at the prompt."""
+    line = parse(f"/{options.command} {shlex.join(options.words)}")
+    family = families.of(line.name)
+    assert family is not None, "the command line knows no other commands"
+
+    async def ask(question: str) -> bool:
+        if options.yes or not sys.stdin.isatty():
+            return bool(options.yes)
+        return (await asyncio.to_thread(input, f"{question} [y/N] ")).strip().lower() in ("y", "yes")
+
+    apart = line.name in family.reads
+    async with _speaking(settings) if apart else running(settings, make_clones=False) as app:
+        answer = await family.do(app.commands, line, ask)
+    if options.json:
+        rows = [_opened(asdict(row)) for row in answer.rows]
+        print(json.dumps(rows, default=datetime.isoformat, ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(printable(words) for words in answer.lines))
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bot.gateways import families
+
 
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
@@ -25,12 +27,22 @@ def parser() -> argparse.ArgumentParser:
         dest="action", required=True, metavar="ACTION"
     )
     wandb.add_parser("sync", help="upload them; WANDB_API_KEY is needed")
+    _families(commands)
     commands.add_parser("setup", help="bring the base model, and check it")
     commands.add_parser("doctor", help="look for what is missing or wrong").add_argument("--json", action="store_true")
     return mynah
 
 
 _Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def _families(commands: _Commands[argparse.ArgumentParser]) -> None:
+    for family in families.FAMILIES:
+        for name, form in family.forms.items():
+            command = commands.add_parser(name, help=family.help[name], usage=f"mynah {form[1:]} [--json] [--yes]")
+            command.add_argument("words", nargs="*", metavar="WORD", help="as at the prompt")
+            command.add_argument("--json", action="store_true")
+            command.add_argument("--yes", action="store_true", help="answer its question with yes")
 
 
 def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:

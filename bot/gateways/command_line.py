@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.errors import CommandError
+from bot.gateways import families
+from bot.gateways.line import Line, path, the_handle, whole_number, yes_or_no
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
 
 FORMS = {
@@ -25,6 +26,7 @@ FORMS = {
     "adopt": "/adopt FOLDER-OR-REPO [as=NAME]",
     "train": "/train status | watch | cancel [@handle]",
     "export": "/export @handle DIR",
+    **families.forms(),
     "help": "/help",
     "quit": "/quit",
 }
@@ -37,21 +39,10 @@ _KEYS = {
     "evaluate": ("samples", "seed"),
     "push": ("repo", "public"),
     "adopt": ("as",),
+    **families.keys(),
 }
 _OPTION = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
 _WEIGHT = re.compile(r"\d{1,6}(\.\d{1,6})?%?")
-_YES_NO = {"yes": True, "no": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A command as it was typed."""
-
-    name: str
-    handle: str | None = None
-    words: tuple[str, ...] = ()
-    """What is neither the handle nor an option."""
-    options: dict[str, str] = field(default_factory=dict)
 
 
 def parse(text: str) -> Line:
@@ -87,7 +78,7 @@ def parse(text: str) -> Line:
             handle = part
         else:
             words.append(part)
-    return Line(name, handle, tuple(words), options)
+    return Line(name, handle, tuple(words), options, FORMS[name])
 
 
 def clone_request(line: Line, requested_by: str) -> CloneRequest:
@@ -95,13 +86,13 @@ def clone_request(line: Line, requested_by: str) -> CloneRequest:
     words = list(line.words)
     file = line.options.get("file") or (words.pop(0) if words else None)
     if words:
-        raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {FORMS['clone']}")
+        raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {line.form}")
     source = line.options.get("source", "file")
     if source not in ("file", "archive"):
         raise CommandError(f"There is no source {source!r}.", "Posts come from a file: file=PATH")
     return CloneRequest(
         handle=line.handle,
-        file=_path(file) if file else None,
+        file=path(file) if file else None,
         recipe=line.options.get("recipe"),
         heldout=yes_or_no(line, "heldout"),
         newest=whole_number(line, "newest"),
@@ -119,7 +110,7 @@ def blend_request(line: Line, requested_by: str) -> BlendRequest:
     weights: list[float] = []
     for word in words[words[:1] == ["weights"] :]:
         if not _WEIGHT.fullmatch(word):
-            raise CommandError(f"{word!r} is no weight.", f"The form is {FORMS['blend']}")
+            raise CommandError(f"{word!r} is no weight.", f"The form is {line.form}")
         weights.append(float(word.rstrip("%")))
     return BlendRequest(
         handles=tuple(handles),
@@ -136,8 +127,8 @@ def refresh_request(line: Line, requested_by: str) -> RefreshRequest:
     words = list(line.words)
     file = line.options.get("file") or (words.pop(0) if words else None)
     if words:
-        raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {FORMS['refresh']}")
-    return RefreshRequest(the_handle(line), _path(file) if file else None, requested_by, whole_number(line, "seed"))
+        raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {line.form}")
+    return RefreshRequest(the_handle(line), path(file) if file else None, requested_by, whole_number(line, "seed"))
 
 
 def say_request(line: Line) -> SayRequest:
@@ -150,46 +141,8 @@ def say_request(line: Line) -> SayRequest:
 def export_folder(line: Line) -> Path:
     """Where `/export` writes. Raises CommandError where no folder is named."""
     if len(line.words) != 1:
-        raise CommandError("/export needs one folder.", f"The form is {FORMS['export']}")
-    return _path(line.words[0])
-
-
-def the_handle(line: Line) -> str:
-    """The handle that a command cannot do without. Raises CommandError."""
-    if line.handle is None:
-        raise CommandError(f"/{line.name} needs a handle.", f"The form is {FORMS[line.name]}")
-    return line.handle
-
-
-def refuse_words(line: Line, known: int) -> None:
-    """Raises CommandError where there are more words than the command takes: half a command is not done."""
-    if len(line.words) > known:
-        raise CommandError(f"{line.words[known]!r} is one word too many.", f"The form is {FORMS[line.name]}")
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise CommandError(f"{text!r} names the home of nobody known here.", "Write the path in full.") from None
-
-
-def yes_or_no(line: Line, key: str) -> bool | None:
-    """An option that is yes or no; None where it is not given. Raises CommandError."""
-    text = line.options.get(key)
-    if text is not None and text not in _YES_NO:
-        raise CommandError(f"{key} is {text!r}.", "It is yes or no.")
-    return _YES_NO[text] if text is not None else None
-
-
-def whole_number(line: Line, key: str) -> int | None:
-    """An option that is a number; None where it is not given. Raises CommandError."""
-    text = line.options.get(key)
-    if text is None:
-        return None
-    if not re.fullmatch(r"\d{1,10}", text):
-        raise CommandError(f"{key} is {text!r}.", "It is a whole number, such as 5.")
-    return int(text)
+        raise CommandError("/export needs one folder.", f"The form is {line.form}")
+    return path(line.words[0])
 
 
 def _nearest(word: str, known: list[str], prefix: str) -> str:

@@ -25,22 +25,18 @@ from bot.cards import PAGE
 from bot.cloning import Update
 from bot.commands import Submitted
 from bot.errors import CommandError
-from bot.gateways import figures, text
+from bot.gateways import families, figures, text
 from bot.gateways.command_line import (
     FORMS,
-    Line,
     blend_request,
     clone_request,
     export_folder,
     parse,
     refresh_request,
-    refuse_words,
     say_request,
-    the_handle,
-    whole_number,
-    yes_or_no,
 )
 from bot.gateways.completion import CommandCompleter
+from bot.gateways.line import Line, refuse_words, the_handle, whole_number, yes_or_no
 from bot.gateways.printable import printable
 from bot.settings import Settings
 from storage.clones import MOVES
@@ -159,6 +155,17 @@ class Console:
                 self._say(f"@{ready.persona.handle} is in {folder}: transformers.pipeline loads it.")
             case "help":
                 self._say(*FORMS.values())
+            case _:
+                family = families.of(line.name)
+                assert family is not None, "parse knows no other commands"
+                self._say(*(await family.do(commands, line, self._ask)).lines)
+
+    async def _ask(self, question: str) -> bool:
+        """Yes or no, from the terminal; on a pipe nobody can be asked."""
+        if not self._screen.is_terminal:
+            return False
+        answer = await PromptSession[str]().prompt_async(f"{question} [y/N] ", handle_sigint=False)
+        return answer.strip().lower() in ("y", "yes")
 
     async def greet(self, settings: Settings) -> None:
         """Say who is here and what to type next."""

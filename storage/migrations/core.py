@@ -1,22 +1,10 @@
-"""The schema, as the steps that made it. A step is never edited once released: what changes, changes in a new one.
-
-Times are UTC as ISO 8601 text ending in Z, so that their order as text is their order in time.
-"""
+"""What every part of Mynah stands on: personas and posts, clones, what they learned, their weights and quality."""
 
 from __future__ import annotations
 
-from sqlite_utils import Database, Migrations
-
-migrations = Migrations("mynah")
+from sqlite_utils import Database
 
 
-def names() -> list[str]:
-    """The names of all migrations of this version, in order."""
-    with Database(memory=True) as nothing:
-        return [migration.name for migration in migrations.pending(nothing)]
-
-
-@migrations()
 def m001_personas_and_posts(db: Database) -> None:
     db.executescript("""
         create table personas (
@@ -45,7 +33,6 @@ def m001_personas_and_posts(db: Database) -> None:
     """)
 
 
-@migrations()
 def m002_clones(db: Database) -> None:
     db.executescript("""
         create table clones (
@@ -104,7 +91,6 @@ def m002_clones(db: Database) -> None:
     """)
 
 
-@migrations()
 def m003_corpus_and_samples(db: Database) -> None:
     db.executescript("""
         create table clone_posts (
@@ -129,7 +115,6 @@ def m003_corpus_and_samples(db: Database) -> None:
     """)
 
 
-@migrations()
 def m004_weights(db: Database) -> None:
     # The bytes are the last column, so that a listing of sizes does not walk through them.
     db.executescript("""
@@ -168,7 +153,6 @@ def m004_weights(db: Database) -> None:
     """)
 
 
-@migrations()
 def m005_views(db: Database) -> None:
     db.executescript("""
         create view clones_overview as
@@ -213,7 +197,6 @@ def m005_views(db: Database) -> None:
     """)
 
 
-@migrations()
 def m006_versions_quality_and_blends(db: Database) -> None:
     db.executescript("""
         alter table clones add column goes_on_from text references clones (id) on delete set null;
@@ -269,9 +252,19 @@ def m006_versions_quality_and_blends(db: Database) -> None:
     """)
 
 
-@migrations()
 def m007_who_spoke(db: Database) -> None:
     db.executescript("""
         alter table clones add column spoke_at text;
         update clones set spoke_at = finished_at where state = 'ready' and verdict not like '%goes on speaking.';
     """)
+
+
+STEPS = (
+    m001_personas_and_posts,
+    m002_clones,
+    m003_corpus_and_samples,
+    m004_weights,
+    m005_views,
+    m006_versions_quality_and_blends,
+    m007_who_spoke,
+)

@@ -11,15 +11,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from bot.settings.section import Section
 from trainer.recipes import RECIPES, Recipe
-
-
-class Section(BaseModel):
-    """A table of config.toml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Training(Section):
@@ -127,7 +122,7 @@ class Tokens(Section):
 class Settings(Section):
     """Everything that can be set. `config_file` and `tokens` say where from; they are no keys of config.toml."""
 
-    recipes: dict[str, Recipe] = {}
+    recipes: dict[str, Recipe] = Field(default_factory=dict)
     """Of one's own, by name; `bot.own_recipes` reads them."""
     base_model: str = Field(
         default="smollm2-135m", min_length=1, description="a known name, a Hub id, a folder or a .gguf file"

@@ -1,0 +1,42 @@
+"""What a family of commands is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bot.gateways.line import Line
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from bot.commands import Commands
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command answers: lines for a person, and the same as rows for `--json`."""
+
+    lines: tuple[str, ...]
+    rows: tuple[DataclassInstance, ...] = ()
+
+
+Asker = Callable[[str], Awaitable[bool]]
+"""Puts a question to whoever gave the command; False also where nobody can answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Commands that belong together."""
+
+    forms: Mapping[str, str]
+    """Name → how it is written, such as `/forget @handle`."""
+    help: Mapping[str, str]
+    """Name → what `mynah --help` says of it."""
+    do: Callable[[Commands, Line, Asker], Awaitable[Answer]]
+    """Obey one command. Raises MynahError."""
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name → its options, `key=value`."""
+    reads: frozenset[str] = frozenset()
+    """Those that may run beside a bot that holds the data folder, since they change nothing."""
