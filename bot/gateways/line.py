@@ -20,7 +20,7 @@ class Line:
     words: tuple[str, ...] = ()
     """What is neither the handle nor an option."""
     options: dict[str, str] = field(default_factory=dict)
-    form: str = ""
+    form: str = field(default="", compare=False)
     """How the command is written, for whoever writes it otherwise."""
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import CommandError
-from bot.gateways.command_line import FORMS, Line, clone_request, export_folder, parse, say_request, the_handle
+from bot.gateways.command_line import FORMS, clone_request, export_folder, parse, say_request
+from bot.gateways.line import Line, the_handle
 from bot.requests import CloneRequest, SayRequest
 
 

@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import CommandError
-from bot.gateways.command_line import (
-    Line,
-    blend_request,
-    parse,
-    refresh_request,
-    refuse_words,
-    the_handle,
-    whole_number,
-    yes_or_no,
-)
+from bot.gateways.command_line import blend_request, parse, refresh_request
+from bot.gateways.line import Line, refuse_words, the_handle, whole_number, yes_or_no
 from bot.requests import BlendRequest, RefreshRequest
 
 
