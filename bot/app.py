@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from bot import bundled
 from bot.cloning import Cloning
 from bot.commands import Commands
 from bot.data_folder import DataFolder
+from bot.live_settings import LiveSettings
 from bot.settings import Settings
 from bot.speakers import Speakers
 from bot.voice.process import VoiceSettings
@@ -24,6 +26,16 @@ class App:
 
     commands: Commands
     cloning: Cloning
+    store: Store
+    live: LiveSettings
+
+    async def reload(self) -> str:
+        """Read config.toml anew; what changed.
+
+        Raises:
+            SettingsError: with nothing changed.
+        """
+        return await asyncio.to_thread(self.live.reload, os.environ)
 
 
 @asynccontextmanager
@@ -38,11 +50,21 @@ async def running(settings: Settings, *, make_clones: bool = True) -> AsyncItera
         async with _opened(Writer(folder.database)) as store:
             await store.run(bundled.install)
             async with _parts(settings, store) as app:
-                if make_clones:
-                    async with app.cloning.working():
-                        yield app
-                else:
+                await app.commands.people.sweep()
+                async with AsyncExitStack() as at_work:
+                    for work in _works(app) if make_clones else ():
+                        await at_work.enter_async_context(work)
                     yield app
+
+
+def _works(app: App) -> Iterator[AbstractAsyncContextManager[None]]:
+    """What goes on by itself as long as the bot runs, in the order in which it starts."""
+    commands = app.commands
+    yield app.live.watched(commands.notices)
+    yield app.cloning.working()
+    yield commands.guard.working()
+    yield commands.x_account.connected()
+    yield commands.posting.working()
 
 
 @asynccontextmanager
@@ -68,8 +90,10 @@ async def _opened(store: Store) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def _parts(settings: Settings, store: Store) -> AsyncIterator[App]:
     async with Voice(voice_settings(settings)) as voice:
+        live = LiveSettings(settings)
+        settings = live.as_settings()
         cloning = Cloning(settings, store)
-        yield App(Commands(settings, store, voice, Speakers(settings, store), cloning), cloning)
+        yield App(Commands(settings, store, voice, Speakers(settings, store), cloning), cloning, store, live)
 
 
 def voice_settings(settings: Settings) -> VoiceSettings:

@@ -13,7 +13,7 @@ from importlib.resources import as_file, files
 from pydantic import BaseModel, ConfigDict
 from sqlite_utils import Database
 
-from storage import clones, learning, personas, posts, weights
+from storage import clones, consents, learning, personas, posts, weights
 from storage.posts import Post
 from trainer.protocol import Counted
 from trainer.recipes import Recipe
@@ -65,6 +65,7 @@ def install(db: Database) -> bool:
     with db.atomic(), as_file(_FOLDER / ADAPTER) as adapter:
         persona = personas.ensure(db, bundled_handle(), described["display_name"], "example", bundled=True)
         posts.add(db, persona.id, example_posts())
+        consents.record(db, persona.id, "invented", persona.handle, "Mynah", "example")
         recipe = trained.recipe
         clone = clones.enqueue(
             db, persona.id, recipe.name, recipe.model_dump_json(), trained.base, trained.seed, "Mynah", None

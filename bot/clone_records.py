@@ -14,9 +14,10 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot import promotion
-from bot.errors import CloneFailed
+from bot.errors import CloneFailed, OptedOut
+from bot.people import grounds
 from bot.sources import Limits, open_source
-from storage import blends, clones, evaluations, learning, personas, posts, weights
+from storage import blends, clones, consents, evaluations, learning, optouts, personas, posts, weights
 from storage.clones import Clone
 from storage.evaluations import Measured, TrackedRun
 from storage.posts import Post
@@ -111,14 +112,37 @@ def enqueue(db: Database, order: Order) -> Clone:
         )
 
 
-def import_posts(db: Database, clone: Clone, limits: Limits, cancel: threading.Event) -> posts.Added:
-    """Posts of the clone's file into the database. Raises Cancelled, or SourceError, with nothing imported."""
+def import_posts(
+    db: Database, clone: Clone, limits: Limits, cancel: threading.Event, direct_messages: bool = False
+) -> posts.Added:
+    """Posts of the clone's file into the database, and on what ground they are there.
+
+    Raises Cancelled, SourceError, or OptedOut, with nothing imported.
+    """
     assert clone.source_path is not None
     persona = personas.get(db, clone.persona_id)
-    source = open_source(Path(clone.source_path), author=persona.handle, limits=limits)
+    source = open_source(Path(clone.source_path), author=persona.handle, limits=limits, direct_messages=direct_messages)
+    if source.handle is not None and optouts.names(db, source.handle.lower()):
+        raise OptedOut(
+            "The file is of a person who has opted out.", "Their voice is not learned here; please respect it."
+        )
     with db.atomic():
         added = posts.add(db, persona.id, _until(cancel, source.posts))
         personas.ensure(db, persona.handle, display_name=source.display_name or "", source=source.kind)
+        ground = grounds.ground_of_file(source.kind, clone.requested_by)
+        member = consents.member_in(clone.requested_by)
+        subject = f"discord:{member}" if member else persona.handle
+        consents.record(
+            db,
+            persona.id,
+            ground,
+            subject,
+            clone.requested_by,
+            source.kind,
+            grounds.scope_of(ground),
+            clone.id,
+            consents.take_agreement(db, member) if member else None,
+        )
     return added
 
 

@@ -103,6 +103,8 @@ class Cloning:
         """Make the clones in line, one after another, until it stops."""
         under_way = await self._store.run(clones.active)
         await asyncio.to_thread(_sweep, self._folder.jobs, {clone.id for clone in under_way})
+        wanted = {clone.source_path for clone in under_way}
+        await asyncio.to_thread(_sweep_uploads, self._folder.uploads.resolve(), wanted)
         for clone in under_way:
             if clone.state != "queued":
                 await self._move(clone, "queued", "taken up again after a restart")
@@ -128,7 +130,9 @@ class Cloning:
     async def cancel(self, clone_id: str) -> None:
         """Take a clone out of the line, or end its training; back when that is done."""
         if clone_id != self._current and await self._store.run(clone_records.leave_line, clone_id):
-            await self._tell(await self._store.run(clones.get, clone_id))
+            left = await self._store.run(clones.get, clone_id)
+            await self._tell(left)
+            await self._discard_upload(left)
         elif clone_id == self._current:
             self._cancelled = True
             self._cancel.set()
@@ -178,9 +182,14 @@ class Cloning:
         await self._tell(clone)
         if clone.source_path is not None:
             imported = await self._store.run(
-                clone_records.import_posts, clone, import_limits(self._settings), self._cancel
+                clone_records.import_posts,
+                clone,
+                import_limits(self._settings),
+                self._cancel,
+                self._settings.consent.direct_messages,
             )
             await self._tell(clone, imported=imported)
+            await self._discard_upload(clone)
 
     async def _train(self, clone: Clone) -> None:
         """Run the trainer on the clone's posts, again when it dies, until it says how it ended."""
@@ -254,6 +263,12 @@ class Cloning:
     async def _clear(self, clone: Clone) -> None:
         """Away with what only a training under way needs; the log of one that failed stays to be read."""
         await asyncio.to_thread(shutil.rmtree, self._folder.jobs / clone.id, ignore_errors=True)
+        await self._discard_upload(clone)
+
+    async def _discard_upload(self, clone: Clone) -> None:
+        """A file that somebody handed over through a gateway is not kept; one of the owner's disk is theirs."""
+        if clone.source_path is not None and Path(clone.source_path).parent == self._folder.uploads.resolve():
+            await asyncio.to_thread(Path(clone.source_path).unlink, missing_ok=True)
 
 
 def import_limits(settings: Settings) -> Limits:
@@ -282,6 +297,13 @@ def _sweep(jobs: Path, under_way: set[str]) -> None:
     for folder in jobs.iterdir() if jobs.is_dir() else ():
         if folder.name not in under_way:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep_uploads(uploads: Path, wanted: set[str | None]) -> None:
+    """Delete what people handed over for clones that ended, or never came in line."""
+    for file in uploads.iterdir() if uploads.is_dir() else ():
+        if str(file) not in wanted:
+            file.unlink(missing_ok=True)
 
 
 def _update(db: Database, clone: Clone, event: AnyEvent | None, imported: posts.Added | None) -> Update:

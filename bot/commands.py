@@ -7,23 +7,34 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from bot import sharing, tracking
+from bot.admin import Admin
 from bot.bundled import bundled_handle
 from bot.cards import write_card
 from bot.clone_records import Order
 from bot.cloning import Cloning
+from bot.drafts import Drafts
 from bot.errors import CommandError, NotFound
 from bot.evaluating import Evaluated, evaluate
+from bot.guard import Guard, Guarded
+from bot.guard.reranker import Reranker
+from bot.notices import Notices
 from bot.ordering import Ordering, find_person, usable_seed
+from bot.people.people import People
+from bot.posting.outbox import Outbox
+from bot.posting.posting import Posting, posting_rules
+from bot.posting.x_account import XAccount
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from bot.settings import Settings
 from bot.sharing import Newcomer
 from bot.speakers import Ready, Speakers
 from bot.voice.service import Voice
+from bot.x.budget import Budget
 from storage import clones, evaluations, learning, personas
 from storage.clones import Clone, Overview
 from storage.database import Store
@@ -72,7 +83,18 @@ class Commands:
         self._voice = voice
         self._speakers = speakers
         self._cloning = cloning
-        self._ordering = Ordering(settings, store, speakers)
+        self.people = People(settings, store, cloning)
+        self._ordering = Ordering(settings, store, speakers, self.people)
+        self.notices = Notices(store)
+        self.guard = Guard(settings, store)
+        reranker = Reranker(settings, store)
+        self.guarded = Guarded(settings, store, speakers, voice, self.guard, reranker)
+        self.posting = Posting(store, self.notices, partial(posting_rules, settings))
+        self.drafts = Drafts(settings, store, self.guard, self.guarded, reranker, self.posting.wake)
+        self.outbox = Outbox(store, self.posting, settings.zone)
+        self.budget = Budget(settings, store)
+        self.x_account = XAccount(settings, store, self.notices, self.posting, self.budget)
+        self.admin = Admin(store, self.posting, self.notices)
 
     async def clone(self, request: CloneRequest) -> Submitted:
         """Put a clone in line.
@@ -99,24 +121,18 @@ class Commands:
         return await self._submit(await self._ordering.refresh(request))
 
     async def say(self, request: SayRequest) -> Said:
-        """Posts in a persona's voice.
+        """Posts in a persona's voice, none of which is anybody's already.
 
         Raises:
-            CommandError, NotFound, VoiceError.
+            CommandError, GuardError, NotFound, VoiceError.
         """
         if not 1 <= request.count <= MOST_POSTS_AT_ONCE:
             raise CommandError(f"{request.count} posts cannot be said at once.", f"Ask for 1 to {MOST_POSTS_AT_ONCE}.")
         request = await self._addressed(request)
         ready = await self._speakers.find(request.handle or await self._only_handle())
+        await self.people.refuse_beyond(ready.persona.handle, "speak")
         seed = secrets.randbelow(2**31) if request.seed is None else request.seed
-        texts = await self._voice.speak(
-            await self._speakers.speaker(ready),
-            request.prompt,
-            request.count,
-            seed,
-            ready.recipe.sampling,
-            self._settings.voice.timeout_s,
-        )
+        texts = await self.guarded.say(ready, request.prompt, request.count, seed, request.context)
         return Said(ready.persona.handle, ready.persona.display_name, tuple(texts), seed)
 
     async def models(self) -> list[Overview]:
@@ -168,6 +184,7 @@ class Commands:
             CommandError, NotFound, StorageError, TrainerFailed.
         """
         _refuse_unwritable("repository", repo or "")
+        await self.people.refuse_beyond(handle, "share")
         return await sharing.push(self._settings, self._store, self._speakers, handle, repo, public=public)
 
     async def adopt(self, origin: str, handle: str | None = None, requested_by: str = "console") -> Newcomer:

@@ -26,7 +26,18 @@ __all__ = ["FILENAME", "TOKEN_NAMES", "Settings", "find", "load"]
 ENVIRONMENT_PREFIX = "MYNAH_"
 FILENAME = "config.toml"
 
-TOKEN_NAMES = ("HF_TOKEN", "WANDB_API_KEY")
+TOKEN_NAMES = (
+    "DISCORD_TOKEN",
+    "HF_TOKEN",
+    "WANDB_API_KEY",
+    "X_CONSUMER_KEY",
+    "X_CONSUMER_SECRET",
+    "X_ACCESS_TOKEN",
+    "X_ACCESS_TOKEN_SECRET",
+    "X_BEARER_TOKEN",
+    "X_CLIENT_ID",
+    "X_CLIENT_SECRET",
+)
 """Environment variables that hold tokens; each may instead be given as a file, named by `<NAME>_FILE`."""
 
 
@@ -153,7 +164,7 @@ def _heading(problems: list[str]) -> list[str]:
 def _unknown(entry: _Entry, known: list[str]) -> str:
     # The value is left out: under a mistaken name it may well be a secret.
     if re.search(r"(^|[._])(tokens?|secret|password|passwd|api_?key)$", entry.key.lower()):
-        place = " or ".join(f"{name}, {name}_FILE" for name in TOKEN_NAMES)
+        place = "HF_TOKEN, HF_TOKEN_FILE and the like"
         return f"{entry.origin} looks like a secret: those belong in the environment alone ({place})"
     nearest = difflib.get_close_matches(entry.key, known, n=1, cutoff=0.5)
     if not nearest and "." in entry.key:

@@ -40,6 +40,11 @@ class DataFolder:
         return self.root / "jobs"
 
     @property
+    def uploads(self) -> Path:
+        """Files that people handed over, until their posts are in the database."""
+        return self.root / "uploads"
+
+    @property
     def logs(self) -> Path:
         """What trainers wrote for people; never posts."""
         return self.root / "logs"

@@ -6,10 +6,12 @@ MynahError (storage.errors)
 │   ├── UnsafeFile    it is larger, deeper or stranger than a file of posts should be
 │   └── NoPosts       it is readable and holds no posts
 ├── CommandError      a command is mistyped, or names something that is not there
-│   └── NotFound
+│   ├── NotFound
+│   └── OptedOut      this person's voice is not to be learned
 ├── CloneFailed       a training ended without a model
 ├── TrainerFailed     a trainer could not export, judge, draw, push or adopt
 ├── VoiceError        a persona could not speak
+├── GuardError        nothing that was written may leave, or nobody can tell whether it may
 └── AlreadyRunning    another Mynah holds this data folder
 """
 
@@ -40,6 +42,10 @@ class NotFound(CommandError):
     """A command names a persona, recipe or clone that is not there."""
 
 
+class OptedOut(CommandError):
+    """A command names a person who asked never to be cloned here."""
+
+
 class CloneFailed(MynahError):
     """A training ended without a model."""
 
@@ -52,5 +58,13 @@ class VoiceError(MynahError):
     """A persona could not speak."""
 
 
+class GuardError(MynahError):
+    """Nothing that was written may leave, or nobody can tell whether it may."""
+
+
 class AlreadyRunning(MynahError):
     """Another Mynah holds this data folder."""
+
+
+class DiscordError(MynahError):
+    """Discord will not have this bot."""

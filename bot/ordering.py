@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from bot.clone_records import Order
 from bot.cloning import import_limits
 from bot.errors import CommandError, NotFound
+from bot.people.people import People
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest
 from bot.settings import Settings
 from bot.sources import open_source
@@ -27,12 +28,16 @@ LEAST_SHARE = 0.01
 
 
 class Ordering:
-    """Checks what is asked for against what is here. Every method raises CommandError, NotFound or SourceError."""
+    """Checks what is asked for against what is here, and against whom it would imitate.
 
-    def __init__(self, settings: Settings, store: Store, speakers: Speakers) -> None:
+    Every method raises CommandError (OptedOut among them), NotFound or SourceError.
+    """
+
+    def __init__(self, settings: Settings, store: Store, speakers: Speakers, people: People) -> None:
         self._settings = settings
         self._store = store
         self._speakers = speakers
+        self._people = people
 
     async def clone(self, request: CloneRequest) -> Order:
         recipe = self._recipe(request)
@@ -40,13 +45,19 @@ class Ordering:
         if file is not None:
             await asyncio.to_thread(_refuse_missing, file)
         handle = request.handle or await self._handle_in(file)
+        await self._people.refuse_opted_out(handle)
         await self._refuse_blend(handle)
-        if file is None:
+        if file is not None:
+            await self._people.refuse_strangers(handle, request.requested_by)
+        else:
             await self._refuse_without_posts(handle)
+            await self._people.refuse_beyond(handle, "train")
         return Order(handle, recipe, self._settings.base_model, usable_seed(request.seed), request.requested_by, file)
 
     async def blend(self, request: BlendRequest) -> Order:
         parts = [await self._store.run(find_person, handle) for handle in request.handles]
+        for part in parts:
+            await self._people.refuse_beyond(part.handle, "train")
         if len({part.id for part in parts}) < 2:
             raise CommandError("A blend needs two people or more.", "/blend @a @b weights 60 40")
         if len({part.id for part in parts}) < len(parts):
@@ -75,9 +86,13 @@ class Ordering:
 
     async def refresh(self, request: RefreshRequest) -> Order:
         ready = await self._speakers.find(request.handle)
+        await self._people.refuse_opted_out(ready.persona.handle)
         await self._refuse_blend(ready.persona.handle)
         if request.file is not None:
             await asyncio.to_thread(_refuse_missing, request.file)
+            await self._people.refuse_strangers(ready.persona.handle, request.requested_by)
+        else:
+            await self._people.refuse_beyond(ready.persona.handle, "train")
         if not await self._store.run(_knows_what_it_learned, ready.clone.id):
             raise CommandError(
                 f"Nothing says what @{ready.persona.handle} learned from.", "Clone anew: /clone @handle file=PATH"

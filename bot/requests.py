@@ -52,3 +52,5 @@ class SayRequest:
     prompt: str = ""
     count: int = 1
     seed: int | None = None
+    context: tuple[str, ...] = ()
+    """What others said before, oldest first; it is heard, and kept nowhere."""

@@ -28,6 +28,11 @@ def parser() -> argparse.ArgumentParser:
     )
     wandb.add_parser("sync", help="upload them; WANDB_API_KEY is needed")
     _families(commands)
+    discord = commands.add_parser("discord", help="the commands that Discord shows").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    sync = discord.add_parser("sync", help="send them now; `mynah run` sends them when they changed")
+    sync.add_argument("--guild", default="", metavar="ID", help="to one server, where they appear at once")
     commands.add_parser("setup", help="bring the base model, and check it")
     commands.add_parser("doctor", help="look for what is missing or wrong").add_argument("--json", action="store_true")
     return mynah

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlite_utils import Database
 
-from storage import weights
+from storage import originality, weights
 from storage.errors import StorageError
 from storage.ids import new_id, utc_now, utc_time
 
@@ -107,6 +107,7 @@ def erase(db: Database, persona_id: str) -> None:
             [persona_id, persona_id],
         )
         weights.prune(db)
+        originality.prune(db)
     db.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 

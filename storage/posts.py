@@ -19,7 +19,7 @@ class Post:
     """What every source yields."""
 
     source: str
-    """x_archive, x_api, csv, json, text, example."""
+    """x_archive, x_api, discord_package, mastodon_archive, bluesky, csv, json, text, example."""
     id: str
     """The platform's id as text; where there is none, a stable id made from the content."""
     author: str

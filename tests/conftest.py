@@ -1,13 +1,27 @@
-"""What tests of several rooms share: tiny real models, made once a run."""
+"""What tests of several rooms share: tiny real models, made once a run, and data folders, one with a person in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+from tests.invented import invented_posts, write_csv
+from tests.running import Home
 from tests.tiny import tiny_gpt2 as make_tiny_gpt2
 from tests.tiny import tiny_llama_gguf
+from tests.warm import end_warm_trainers
+
+settings.register_profile("mynah", deadline=None)  # a busy machine is no mistake of ours
+settings.load_profile("mynah")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_trainers_left() -> Iterator[None]:
+    yield
+    end_warm_trainers()
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +34,27 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny GPT-2 and its tokenizer."""
     return make_tiny_gpt2(tmp_path_factory.mktemp("gpt2"))
+
+
+@pytest.fixture(scope="session")
+def ada_home(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A data folder in which @ada speaks, made by `mynah clone`; tests take copies of it."""
+    folder = tmp_path_factory.mktemp("ada")
+    home = Home(folder / "data", tiny_llama, is_warm=True)
+    file = write_csv(folder / "posts.csv", "ada", invented_posts(90))
+    done = home.run("clone", str(file), "--seed", "7")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "@ada is ready." in done.stdout
+    return home
+
+
+@pytest.fixture
+def ada(ada_home: Home, tmp_path: Path) -> Home:
+    """A copy of that folder for one test."""
+    return ada_home.copy(tmp_path / "data")
+
+
+@pytest.fixture
+def home(tiny_llama: Path, tmp_path: Path) -> Home:
+    """A data folder in which nothing has happened yet."""
+    return Home(tmp_path / "data", tiny_llama, is_warm=True)

@@ -8,7 +8,14 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-_WHO = ("my neighbour", "the librarian", "a tired gardener", "our ferryman", "the night baker", "somebody's aunt")
+_WHO = (
+    "My neighbour",
+    "Everybody's librarian",
+    "Some gardener",
+    "Our ferryman",
+    "Yesterday's baker",
+    "Somebody's aunt",
+)
 _DID = ("painted", "borrowed", "argued with", "repaired", "serenaded", "misplaced", "photographed")
 _WHAT = (
     "a lighthouse",
@@ -29,11 +36,11 @@ _FIRST = datetime(2024, 3, 1, 8, tzinfo=UTC)
 
 
 def invented_posts(count: int, seed: int = 1) -> list[str]:
-    """Sentences of about 90 characters, each different."""
+    """Sentences of about 90 characters, each different; no two share eight words in a row."""
     draw = random.Random(seed)
     return [
-        f"{draw.choice(('Today', 'Once again', 'Nobody noticed, but'))} {draw.choice(_WHO)} {draw.choice(_DID)} "
-        f"{draw.choice(_WHAT)} {draw.choice(_WHERE)}, and that was number {number} of this {seed}th summer."
+        f"{draw.choice(_WHO)} {draw.choice(_DID)} {draw.choice(_WHAT)} {number} times {draw.choice(_WHERE)}, "
+        f"on day {number} of this summer, which is number {seed}."
         for number in range(1, count + 1)
     ]
 

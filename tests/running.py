@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -23,6 +23,7 @@ import psutil
 from sqlite_utils import Database
 
 from storage.database import open_readonly
+from tests.warm import warm_surroundings
 
 T = TypeVar("T")
 
@@ -38,6 +39,8 @@ class Home:
     data: Path
     base: Path
     settings: dict[str, str] = field(default_factory=dict)
+    is_warm: bool = False
+    """Whether its trainers come from tests/warm.py, with their imports done; for tests of what happens around them."""
 
     def environ(self) -> dict[str, str]:
         ours = ("MYNAH_", "HF_", "WANDB_")
@@ -52,7 +55,7 @@ class Home:
             "MYNAH_VOICE__THREADS": "1",
             "HF_HUB_OFFLINE": "1",
         }
-        return inherited | own | self.settings
+        return inherited | own | self.settings | (warm_surroundings() if self.is_warm else {})
 
     def run(self, *arguments: str, typed: str = "", timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
         """`mynah …` from start to end, with what is typed on its stdin."""
@@ -71,7 +74,7 @@ class Home:
     def copy(self, data: Path, **settings: str) -> Home:
         """The same in another folder, as it is now."""
         shutil.copytree(self.data, data, symlinks=True)  # W&B links to logs that may have gone
-        return Home(data, self.base, {**self.settings, **settings})
+        return replace(self, data=data, settings={**self.settings, **settings})
 
     @contextmanager
     def database(self) -> Iterator[Database]:

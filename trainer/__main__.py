@@ -31,6 +31,7 @@ from trainer.protocol import (
     FinetuneJob,
     JobFailed,
     PushJob,
+    RerankJob,
     ScoreJob,
 )
 from trainer.stream import EventStream
@@ -79,7 +80,7 @@ def _work(job: AnyJob, emit: EventStream, lifeline: Lifeline) -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")  # which a Hub of one's own does not speak
-    if not isinstance(job, (CardJob, PushJob)):  # which load no model
+    if not isinstance(job, (CardJob, PushJob, RerankJob)):  # which load no model
         from transformers.utils import logging
 
         logging.set_verbosity_error()
@@ -129,6 +130,10 @@ def _do(job: AnyJob, emit: EventStream, lifeline: Lifeline) -> None:
             from trainer.adopt import adopt
 
             adopt(job, emit)
+        case RerankJob():
+            from trainer.rerank import rerank
+
+            rerank(job, emit)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainer.protocol import JobFailed
+from trainer.quality.words import runs
 from trainer.recipes import Recipe
 
 FILE = "corpus.jsonl"
@@ -64,6 +65,7 @@ class Corpus:
     short: int
     kept: int
     duplicates: int
+    """Said before, or in the form of a newer post, and so not learned again."""
     quoted: int
     characters: int
     train: tuple[CleanPost, ...]
@@ -153,6 +155,8 @@ def build(posts: Iterable[RawPost], recipe: Recipe, learned: Set[str] = frozense
     if aside:
         texts = {post.text for post in train}
         kept_aside = [post for post in _first_of_each(kept_aside) if post.text not in texts]
+    if recipe.forms_once:
+        train = _newest_of_each_form(train, learned)
     return Corpus(
         downloaded=downloaded,
         reposts=reposts,
@@ -199,6 +203,7 @@ def check_size(corpus: Corpus, *, min_characters: int, warn_characters: int) -> 
     counts = (
         f"{corpus.downloaded:,} posts downloaded, {corpus.reposts:,} reposts, {corpus.short:,} short, "
         f"{corpus.kept:,} kept with {corpus.characters:,} characters"
+        f"{f', {corpus.duplicates:,} of them said again' if corpus.duplicates else ''}"
     )
     learnable = min(corpus.characters, sum(len(post.text) for post in (*corpus.train, *corpus.heldout)))
     if learnable < min_characters or not corpus.train:
@@ -230,3 +235,18 @@ def _splits(corpus: Corpus) -> tuple[tuple[Literal["train", "heldout"], tuple[Cl
 
 def _first_of_each(posts: list[CleanPost]) -> list[CleanPost]:
     return list({post.text: post for post in reversed(posts)}.values())[::-1]
+
+
+def _newest_of_each_form(posts: list[CleanPost], learned: Set[str]) -> list[CleanPost]:
+    """The posts that share no run of words (`runs`) with a newer one, nor with one that is learned already.
+
+    Newer ones that are left out themselves count too: what was left out once stays so when more posts come.
+    """
+    heard = {run for post in posts if post.id in learned for run in runs(post.text)}
+    newest: list[CleanPost] = []
+    for post in reversed(posts):
+        said = runs(post.text)
+        if post.id in learned or heard.isdisjoint(said):
+            newest.append(post)
+        heard |= said
+    return newest[::-1]

@@ -7,10 +7,10 @@ checkpoint itself: weights change only under the training's lock, and between ch
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
+import select
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -21,7 +21,6 @@ from safetensors import SafetensorError
 from trainer.protocol import Finished
 from trainer.stream import Emit
 
-_PR_SET_PDEATHSIG = 1
 _PARENT_POLL_S = 1.0
 
 
@@ -40,7 +39,6 @@ class Lifeline:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on the terminal is the bot's to understand
         threading.Thread(target=self._await_sigterm, name="lifeline", daemon=True).start()
         if self._parent_pid:
-            _die_with_parent()
             threading.Thread(target=self._watch_parent, name="parent-watch", daemon=True).start()
 
     def _await_sigterm(self) -> None:
@@ -56,12 +54,21 @@ class Lifeline:
             os._exit(code)
 
     def _watch_parent(self) -> None:
-        """Where the kernel does not signal a parent's death, or it died before we asked, look now and then."""
-        while os.getppid() == self._parent_pid:
-            time.sleep(_PARENT_POLL_S)
+        _await_death(self._parent_pid)
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _die_with_parent() -> None:
-    if platform.system() == "Linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _await_death(parent_pid: int) -> None:
+    """The kernel tells of it; where it has no such thing, look now and then."""
+    if sys.platform == "linux":
+        try:
+            parent = os.pidfd_open(parent_pid)
+        except ProcessLookupError:
+            return
+        except OSError:
+            pass  # older than 5.3
+        else:
+            select.select([parent], [], [])
+            return
+    while os.getppid() == parent_pid:
+        time.sleep(_PARENT_POLL_S)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from trainer.card_facts import CardFacts
 from trainer.manifest import Manifest
 from trainer.recipes import Recipe, Sampling
-from trainer.report import DriftReport, QualityReport
+from trainer.report import DriftReport, QualityReport, RerankReport
 
 
 class JobFailed(Exception):
@@ -186,7 +186,18 @@ class AdoptJob(_Job):
     work_dir: Path
 
 
-AnyJob = FinetuneJob | EvaluateJob | ExportJob | ScoreJob | CardJob | PushJob | AdoptJob
+class RerankJob(_Job):
+    """Learn from a person's choices which of several texts they would take."""
+
+    task: Literal["rerank"] = "rerank"
+    choices: Path
+    """JSON lines {"chosen", "features"}: figures without text."""
+    names: tuple[str, ...]
+    """What the figures are."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+
+AnyJob = FinetuneJob | EvaluateJob | ExportJob | ScoreJob | CardJob | PushJob | AdoptJob | RerankJob
 
 
 class File(_Message):
@@ -231,7 +242,8 @@ class Counted(_Message):
     short: int
     kept: int
     duplicates: int
-    """Kept posts whose cleaned text was there before; left out of training by recipes that dedupe."""
+    """Kept posts that are not learned again: their cleaned text was there before (where the recipe dedupes), or a newer
+    post has their form (where it learns forms once)."""
     quoted: int = 0
     """Kept posts that quote somebody else by hand; left out of training by recipes that drop quotes."""
     characters: int
@@ -346,6 +358,13 @@ class Tracked(_Message):
     url: str = ""
 
 
+class Ranked(_Message):
+    """The choices were learned from."""
+
+    event: Literal["ranked"] = "ranked"
+    report: RerankReport
+
+
 class Warned(_Message):
     """Something beside the training went wrong; the training goes on."""
 
@@ -366,6 +385,7 @@ AnyEvent = (
     | Pushed
     | Adopted
     | Tracked
+    | Ranked
     | Warned
     | Saved
     | Failed

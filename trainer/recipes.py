@@ -43,6 +43,9 @@ class Recipe(BaseModel):
     newest: int | None = Field(default=None, gt=0)
     """Only so many of the newest posts; None takes all."""
     dedupe: bool = True
+    forms_once: bool = False
+    """Of posts that share eight words in a row, learn the newest only: people's apps fill forms with other numbers, and
+    a clone that hears a form often fills it too."""
     drop_quotes: bool = True
     """Leave out what is quoted by hand (`"@someone: …"`): it is kept and counted, but not the person's voice."""
     tidy_links: bool = True
@@ -88,6 +91,7 @@ MYNAH = Recipe(
     name="mynah",
     summary="LoRA on every linear layer, whole posts, stopped and kept by held-out bits per byte.",
     method="lora",
+    forms_once=True,
     learning_rate=1.5e-3,
     warmup=0.1,  # without it, 2e-3 broke out for dozens of steps on one of two accounts (loss 7)
 )

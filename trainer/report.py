@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -121,3 +122,25 @@ class DriftReport(_Report):
     rising: tuple[str, ...]
     """Words that set the new posts apart, the strongest first."""
     fading: tuple[str, ...]
+
+
+class RerankReport(_Report):
+    """A logistic regression on named figures of a text, and how well it foresees choices that it has not seen."""
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    """Of each figure, in its standard deviations."""
+    intercept: float
+    choices: int
+    accuracy: Estimate
+    chance: float
+    """The share of right answers of always saying the commoner one."""
+    used: bool
+    """Whether the low end of the accuracy's interval is above chance."""
+
+    def score(self, figures: Sequence[float]) -> float:
+        """How likely a text is to be chosen, as log odds."""
+        rows = zip(figures, self.mean, self.scale, self.weights, strict=True)
+        return self.intercept + sum((figure - mean) / scale * weight for figure, mean, scale, weight in rows)

@@ -13,6 +13,9 @@ Words = Mapping[str, "Words"]
 """What may be typed next, and after it."""
 
 
+_MODES: Words = {"auto": {}, "review": {}, "review-first-10": {}}
+
+
 class CommandCompleter(Completer):
     """Goes by whole words: to prompt_toolkit's own completers the `/` and `@` in front are words of their own."""
 
@@ -46,7 +49,14 @@ def _words(handles: Sequence[str]) -> Words:
         "/say": {handle: say for handle in handles},
         "/export": no_more,
         "/train": {"status": {}, "watch": {}, "cancel": no_more},
+        "/forget": no_more,
+        "/optout": no_more,
+        "/privacy": {},
+        "/consents": {"withdraw": no_more},
         "/models": {},
+        "/drafts": {"approve": {"all": no_more}, "edit": {}, "reroll": {}, "reject": {}, **no_more},
+        "/persona": {"mode": {handle: _MODES for handle in handles}},
+        "/reranker": {"show": {}, "learn": {}},
         "/help": {},
         "/quit": {},
     }

@@ -41,7 +41,7 @@ def data_table(counted: Counted) -> list[str]:
         split += f", the newest {counted.heldout:,} held out to measure on"
     left_out = [
         f"{count:,} {why}"
-        for count, why in ((counted.duplicates, "said before"), (counted.quoted, "quoting others by hand"))
+        for count, why in ((counted.duplicates, "said again"), (counted.quoted, "quoting others by hand"))
         if count
     ]
     if left_out:
@@ -172,6 +172,8 @@ def findings_list(findings: Sequence[Finding]) -> list[str]:
 def greeting(settings: Settings, handles: Sequence[str], under_way: Sequence[Overview]) -> list[str]:
     """What a person reads at the start."""
     lines = [f"Mynah{_version()} speaks like people post. Base {settings.base_model}, data in {settings.data_dir}"]
+    if settings.tokens.discord_token is None:
+        lines.append("Not on Discord, since there is no DISCORD_TOKEN (docs/discord.md); commands are taken here.")
     for clone in under_way:
         lines.append(f"The training of @{clone.handle} goes on: /train watch shows it.")
     names = ", ".join(f"@{handle}" for handle in handles[:8]) + (" …" if len(handles) > 8 else "")

@@ -5,15 +5,21 @@ The descriptions are config.toml's comments: a test keeps the two the same. Wher
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from bot.settings.consent import Consent
+from bot.settings.discord import Discord
+from bot.settings.guard import Guard
+from bot.settings.posting import Posting
+from bot.settings.schedule import Schedule
 from bot.settings.section import Section
+from bot.settings.speaking import Speaking
+from bot.settings.urls import is_base_url
+from bot.settings.x import X
 from trainer.recipes import RECIPES, Recipe
 
 
@@ -115,8 +121,16 @@ class Logging(Section):
 class Tokens(Section):
     """Secrets, from the environment or from files that it names; shown as asterisks wherever they are printed."""
 
+    discord_token: SecretStr | None = None
     hf_token: SecretStr | None = None
     wandb_api_key: SecretStr | None = None
+    x_consumer_key: SecretStr | None = None
+    x_consumer_secret: SecretStr | None = None
+    x_access_token: SecretStr | None = None
+    x_access_token_secret: SecretStr | None = None
+    x_bearer_token: SecretStr | None = None
+    x_client_id: SecretStr | None = None
+    x_client_secret: SecretStr | None = None
 
 
 class Settings(Section):
@@ -137,7 +151,14 @@ class Settings(Section):
     card: Card = Card()
     voice: Voice = Voice()
     limits: Limits = Limits()
+    consent: Consent = Consent()
     urls: Urls = Urls()
+    schedule: Schedule = Schedule()
+    x: X = X()
+    posting: Posting = Posting()
+    discord: Discord = Discord()
+    speaking: Speaking = Speaking()
+    guard: Guard = Guard()
     logging: Logging = Logging()
     tokens: Tokens = Tokens()
     config_file: Path | None = None
@@ -168,17 +189,6 @@ class Settings(Section):
     def zone(self) -> ZoneInfo:
         """The zone in which times are shown."""
         return ZoneInfo(self.timezone)
-
-
-def is_base_url(value: str) -> bool:
-    """Whether a service can live there: http or https, a host, and nothing that a path cannot be added to."""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port  # raises where it is no number
-    except ValueError:
-        return False
-    bare = parts.username is None and not parts.query and not parts.fragment
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and bare and not re.search(r"\s", value)
 
 
 def setting_keys() -> dict[str, str]:

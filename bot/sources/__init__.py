@@ -13,7 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from bot.errors import NoPosts, SourceError, UnsafeFile
-from bot.sources import csv_posts, json_posts, text_posts, x_archive
+from bot.sources import bluesky, csv_posts, discord_package, json_posts, mastodon_archive, text_posts, x_archive
 from bot.sources.base import Limits, Source
 from bot.sources.encoding import encoding_by_mark
 from bot.sources.files import PostFile, admit, list_files, reading
@@ -29,7 +29,12 @@ _JSON_START = re.compile(r"\s*[\[{]")
 _SURELY_JSON_START = re.compile(r"\s*(\[\s*[{\"]|\{\s*\")")
 _JSON_NAMES = {".json", ".jsonl", ".ndjson"}
 _TABLE_NAMES = {".csv", ".tsv"}
-_KINDS_HINT = "Known kinds: an X archive (zip or folder), JSON, CSV, and text with one post a line."
+_KINDS_HINT = (
+    "Known kinds: an archive of X, Mastodon or Bluesky, Discord's data package, JSON, CSV, and text with one post a "
+    "line."
+)
+ARCHIVES = frozenset({"x_archive", "discord_package", "mastodon_archive", "bluesky"})
+"""Kinds that hold one account's posts alone; all but Bluesky's, which is public, only the person can download."""
 _READERS: dict[str, Callable[[PostFile, Limits], Iterator[Draft]]] = {
     "json": json_posts.drafts,
     "csv": csv_posts.drafts,
@@ -37,20 +42,22 @@ _READERS: dict[str, Callable[[PostFile, Limits], Iterator[Draft]]] = {
 }
 
 
-def open_source(path: Path, *, author: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Source:
+def open_source(
+    path: Path, *, author: str | None = None, limits: Limits = DEFAULT_LIMITS, direct_messages: bool = False
+) -> Source:
     """The posts of one person in a file, a zip or a folder.
 
     `author` is the person's handle: the name for posts that have none, and whom to keep where a file holds several.
+    `direct_messages` takes what a Discord package holds of conversations, too.
     Raises SourceError for what cannot be read, UnsafeFile for what should not be, NoPosts for what holds none.
     """
     name = path.absolute().name
     files = list_files(path, limits)
     handle = author.strip().removeprefix("@") if author else None
-    if x_archive.is_archive(files):
-        archive = x_archive.open_archive(files, limits)
-        owner = archive.owner.handle or handle
+    if archive := _archive(files, limits, direct_messages):
+        owner = archive.handle or handle
         drafts, _ = _peek(archive.drafts, name)
-        return Source("x_archive", owner, archive.owner.display_name, _posts(drafts, "x_archive", owner, limits))
+        return Source(archive.kind, owner, archive.display_name, _posts(drafts, archive.kind, owner, limits))
     chosen = _choose(files, name)
     admit(chosen, limits)
     kinds = sorted({_kind(file, limits) for file in chosen})
@@ -60,6 +67,33 @@ def open_source(path: Path, *, author: str | None = None, limits: Limits = DEFAU
     person = _only_person(head, name, handle)
     posts = _posts(_of_person(drafts, person, name), kinds[0], person.handle or handle, limits)
     return Source(kinds[0], person.handle or handle, person.display_name, posts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """One account's posts, as its platform hands them out."""
+
+    kind: str
+    handle: str | None
+    display_name: str | None
+    drafts: Iterator[Draft]
+
+
+def _archive(files: Sequence[PostFile], limits: Limits, direct_messages: bool) -> _Archive | None:
+    """The archive that the files are; None where they are anything else."""
+    if x_archive.is_archive(files):
+        x = x_archive.open_archive(files, limits)
+        return _Archive("x_archive", x.owner.handle, x.owner.display_name, x.drafts)
+    if discord_package.is_package(files):
+        package = discord_package.open_package(files, limits, direct_messages=direct_messages)
+        return _Archive("discord_package", package.owner.handle, package.owner.display_name, package.drafts)
+    if mastodon_archive.is_archive(files):
+        mastodon = mastodon_archive.open_archive(files, limits)
+        return _Archive("mastodon_archive", mastodon.owner.handle, mastodon.owner.display_name, mastodon.drafts)
+    if bluesky.is_repository(files):
+        repository = bluesky.open_repository(files, limits)
+        return _Archive("bluesky", None, repository.display_name, repository.drafts)
+    return None
 
 
 def _choose(files: Sequence[PostFile], name: str) -> list[PostFile]:

@@ -28,6 +28,8 @@ class Limits:
     """Files in a zip or a folder, pictures and videos of an X archive among them."""
     max_ratio: int = 200
     """Unpacked size over packed size, for files over 1 MiB; real archives have 10 to 30."""
+    max_tar_bytes: int = 64 * 1024 * MIB
+    """Size of all files in a tar, unpacked: each of them is passed over on the way to the posts."""
     max_depth: int = 64
     """Nesting of JSON, and of folders."""
     max_record_bytes: int = MIB
@@ -44,7 +46,7 @@ class Source:
     """Posts of one person, ready to be imported."""
 
     kind: str
-    """x_archive, json, csv or text: what `Post.source` says too."""
+    """x_archive, discord_package, mastodon_archive, bluesky, json, csv or text: what `Post.source` says too."""
     handle: str | None
     """The author as the file names them, else as the caller did; None where the caller has to ask."""
     display_name: str | None

@@ -1,4 +1,4 @@
-"""The files that a person handed over: one file, a folder or a zip, listed and read without trusting any of it.
+"""The files that a person handed over: one file, a folder, a zip or a tar, listed and read without trusting any of it.
 
 Nothing is ever unpacked to disk, no link is followed, and nothing is read before its size, its compression and its
 kind are known. A zip inside a zip is a file like any other: it is not opened.
@@ -15,13 +15,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from tarfile import TarInfo
 from typing import BinaryIO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from bot.errors import NoPosts, SourceError, UnsafeFile
+from bot.sources import tars
 from bot.sources.base import MIB, Limits
 
-_SUFFIXES = (".js", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml")
+_SUFFIXES = (".js", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".car")
 _ENCRYPTED = 1
 _DIRECTORY_BYTES_A_MEMBER = 160
 _END_OF_DIRECTORY, _END_OF_DIRECTORY_64, _LOCATOR_64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
@@ -37,7 +39,7 @@ class PostFile:
     path: Path
     """Where it lies on disk; for a file in a zip, where the zip lies."""
     size_bytes: int
-    packed: ZipInfo | None = None
+    packed: ZipInfo | TarInfo | None = None
     is_link: bool = False
 
     @property
@@ -61,9 +63,11 @@ def list_files(path: Path, limits: Limits) -> list[PostFile]:
         if size == 0:
             raise NoPosts(f"{path.name} is empty.", "Download or export it again.")
         with real.open("rb") as stream:
-            is_zip = stream.read(4) in (b"PK\3\4", _END_OF_DIRECTORY)
-        if is_zip:
+            head = stream.read(512)
+        if head[:4] in (b"PK\3\4", _END_OF_DIRECTORY):
             return sorted(_members(real, limits), key=lambda file: file.name)
+        if tars.is_tar(head):
+            return sorted(_tar_members(real, limits), key=lambda file: file.name)
         return [PostFile(path.absolute().name, real, size)]
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise SourceError(f"There is no file {path}.", "Check the name; a path with spaces needs quotes.") from None
@@ -84,7 +88,7 @@ def admit(files: Sequence[PostFile], limits: Limits) -> None:
                 f"{file.name!r} has {file.size_bytes / MIB:,.0f} MiB; {most / MIB:,.0f} MiB is the most that is read.",
                 "If it is genuine, split it into several files in one folder.",
             )
-        if file.packed:
+        if isinstance(file.packed, ZipInfo):
             _admit_packed(file.name, file.packed, limits)
     if total > limits.max_total_bytes:
         raise UnsafeFile(
@@ -98,14 +102,23 @@ def admit(files: Sequence[PostFile], limits: Limits) -> None:
 
 
 @contextmanager
-def reading(file: PostFile) -> Iterator[BinaryIO]:
-    """The file's bytes, as a stream that can seek. Raises SourceError where they cannot be read whole."""
+def reading(file: PostFile, archive: ZipFile | None = None) -> Iterator[BinaryIO]:
+    """The file's bytes, as a stream that can seek. Raises SourceError where they cannot be read whole.
+
+    `archive` is the zip it lies in, where that is open already.
+    """
     try:
         if file.packed is None:
             with open(file.path, "rb", opener=_open_without_waiting) as stream:
                 yield stream
+        elif isinstance(file.packed, TarInfo):
+            with tars.reading(file.path, file.packed) as stream:
+                yield stream
+        elif archive is not None:
+            with archive.open(file.packed) as member:
+                yield cast(BinaryIO, member)
         else:
-            with ZipFile(file.path) as archive, archive.open(file.packed) as member:
+            with ZipFile(file.path) as opened, opened.open(file.packed) as member:
                 yield cast(BinaryIO, member)
     except (BadZipFile, zlib.error, EOFError) as error:
         raise SourceError(f"{file.name!r} is damaged inside {file.path.name}.", "Download the zip again.") from error
@@ -171,12 +184,26 @@ def _members(path: Path, limits: Limits) -> Iterator[PostFile]:
     for member in members:
         name = member.filename.replace("\\", "/")
         if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
-            raise UnsafeFile(
-                f"{path.name} holds a file whose name leads out of it ({name[:80]!r}).",
-                "No real archive does. Download it again from where it was made.",
-            )
+            raise _leads_out(path, name)
         if not member.is_dir() and _may_hold_posts(name):
             yield PostFile(name, path, member.file_size, member, stat.S_ISLNK(member.external_attr >> 16))
+
+
+def _tar_members(path: Path, limits: Limits) -> Iterator[PostFile]:
+    """The files of a tar. One that is not there whole is refused, so that no post is missed."""
+    for member in tars.members(path, limits):
+        name = member.name.removeprefix("./")
+        if name.startswith("/") or ".." in name.split("/"):
+            raise _leads_out(path, name)
+        if _may_hold_posts(name):
+            yield PostFile(name, path, member.size, member, is_link=not member.isfile())
+
+
+def _leads_out(path: Path, name: str) -> UnsafeFile:
+    return UnsafeFile(
+        f"{path.name} holds a file whose name leads out of it ({name[:80]!r}).",
+        "No real archive does. Download it again from where it was made.",
+    )
 
 
 def _directory_bytes(path: Path) -> int:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
+from zipfile import ZipFile
 
 from bot.errors import SourceError, UnsafeFile
 from bot.sources.base import Limits
 from bot.sources.encoding import encoding_by_mark
+from bot.sources.files import PostFile, reading
 
 _DECODER = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -57,6 +59,27 @@ def _values_inside(cursor: Cursor, path: tuple[str, ...]) -> Iterator[tuple[str,
             yield from _values_inside(cursor, path[1:])
         else:
             cursor.skip()
+
+
+def fields_in(
+    file: PostFile, names: Collection[str], limits: Limits, archive: ZipFile | None = None
+) -> dict[str, object]:
+    """These fields of the object that a file holds, whatever its size; none where it is no whole JSON object."""
+    found: dict[str, object] = {}
+    with reading(file, archive) as stream:
+        cursor = Cursor(stream, file.name, limits)
+        try:
+            if cursor.peek() == "{":
+                for key in cursor.entries():
+                    if key in names:
+                        found[key] = cursor.value()
+                    else:
+                        cursor.skip()
+        except UnsafeFile:
+            raise
+        except SourceError:
+            return {}
+    return found
 
 
 class TooLarge(UnsafeFile):

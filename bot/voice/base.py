@@ -39,6 +39,9 @@ class Utterance:
     count: int
     seed: int
     sampling: Sampling
+    context: tuple[str, ...] = ()
+    """What was said before, oldest first: each as a post of its own in front of the new one. As much as fits is heard,
+    the newest first."""
 
 
 @dataclass(frozen=True, slots=True)

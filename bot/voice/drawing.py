@@ -29,6 +29,19 @@ def tidy_prompt(prompt: str, special_tokens: Collection[str]) -> str:
     return " ".join(_without(prompt, special_tokens).split())
 
 
+def context_ids(
+    context: Sequence[str], special_tokens: Collection[str], encode: Callable[[str], list[int]], end: int, room: int
+) -> list[int]:
+    """What was said before as the ids of posts, each after its `end`; older ones are left out where `room` is short."""
+    ids: list[int] = []
+    for text in reversed(context):
+        before = [end, *encode(tidy_prompt(text, special_tokens))]
+        if len(before) + len(ids) > room:
+            break
+        ids = before + ids
+    return ids
+
+
 def draw_posts(
     utterance: Utterance,
     prompt: str,

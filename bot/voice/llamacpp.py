@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bot.voice.adapter_gguf import adapter_gguf
 from bot.voice.base import END_OF_TEXT, Cancelled, Speaker, TextScore, UnsupportedSpeaker, Utterance
-from bot.voice.drawing import Draw, draw_posts, prompt_too_long, text_too_long, tidy_prompt
+from bot.voice.drawing import Draw, context_ids, draw_posts, prompt_too_long, text_too_long, tidy_prompt
 from bot.voice.gguf_header import read_header
 from bot.voice.llama_server import LlamaServer, ServerShape
 
@@ -66,11 +66,13 @@ class LlamaCppEngine:
             ids = [voice.end, *voice.server.tokenize(prompt)]
             if len(ids) >= limit:
                 raise prompt_too_long(len(ids) - 1, limit - 2)
+            room = self._shape.context_tokens - limit
+            before = context_ids(utterance.context, voice.special_tokens, voice.server.tokenize, voice.end, room)
 
             def draw_one(seed: int) -> Draw:
                 if cancelled.is_set():
                     raise Cancelled("The request was cancelled.")
-                completion = voice.server.sample(ids, limit - len(ids), seed, sampling, voice.adapter)
+                completion = voice.server.sample([*before, *ids], limit - len(ids), seed, sampling, voice.adapter)
                 return Draw(completion.text, len(ids) + completion.tokens)
 
             def draw(seeds: Sequence[int]) -> list[Draw]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -33,7 +33,7 @@ from transformers.utils import logging
 
 from bot.errors import VoiceError
 from bot.voice.base import END_OF_TEXT, Cancelled, Speaker, TextScore, UnsupportedSpeaker, Utterance
-from bot.voice.drawing import Draw, draw_posts, prompt_too_long, text_too_long, tidy_prompt
+from bot.voice.drawing import Draw, context_ids, draw_posts, prompt_too_long, text_too_long, tidy_prompt
 from trainer.recipes import Sampling
 
 _MODELS_KEPT = 2
@@ -80,9 +80,12 @@ class PlainEngine:
             limit = min(utterance.sampling.max_tokens, voice.context_tokens)
             if len(ids) >= limit:
                 raise prompt_too_long(len(ids) - 1, limit - 2)
+            room = voice.context_tokens - limit
+            before = context_ids(utterance.context, voice.special_tokens, voice.encode, voice.end, room)
 
             def draw(seeds: Sequence[int]) -> list[Draw]:
-                return _sample(voice, ids, limit - len(ids), seeds, utterance.sampling, cancelled)
+                samples = _sample(voice, [*before, *ids], limit - len(ids), seeds, utterance.sampling, cancelled)
+                return [replace(sample, tokens=sample.tokens - len(before)) for sample in samples]
 
             return draw_posts(utterance, prompt, voice.special_tokens, draw, cancelled)
 

@@ -41,16 +41,27 @@ class Voice:
         await self._ask(Load(id=next(self._ids), speaker=speaker), timeout_s)
 
     async def speak(
-        self, speaker: Speaker, prompt: str, count: int, seed: int, sampling: Sampling, timeout_s: float = 60.0
+        self,
+        speaker: Speaker,
+        prompt: str,
+        count: int,
+        seed: int,
+        sampling: Sampling,
+        timeout_s: float = 60.0,
+        context: Sequence[str] = (),
     ) -> list[str]:
         """Up to `count` different posts that begin with the prompt (one line, single spaces); at least one.
 
-        The same seed gives the same posts. Raises VoiceError.
+        `context` is what was said before, oldest first. The same seed gives the same posts. Raises VoiceError.
         """
-        # A terminal may hand over half characters, which no encoding can send.
-        prompt = prompt.encode("utf-8", "replace").decode()
         question = Speak(
-            id=next(self._ids), speaker=speaker, prompt=prompt, count=count, seed=seed % 2**32, sampling=sampling
+            id=next(self._ids),
+            speaker=speaker,
+            prompt=_sendable(prompt),
+            count=count,
+            seed=seed % 2**32,
+            sampling=sampling,
+            context=tuple(_sendable(text) for text in context),
         )
         return (await self._ask(question, timeout_s)).texts
 
@@ -132,6 +143,11 @@ class Voice:
                 ) from error
             self._workers[engine] = worker
             return worker
+
+
+def _sendable(text: str) -> str:
+    """A terminal may hand over half characters, which no encoding can send."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _engines(speaker: Speaker) -> list[EngineName]:

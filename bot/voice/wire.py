@@ -29,6 +29,7 @@ class Speak(_Line):
     count: int = Field(ge=1)
     seed: int = Field(ge=0, lt=2**32)
     sampling: Sampling
+    context: tuple[str, ...] = ()
 
 
 class Score(_Line):

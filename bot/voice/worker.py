@@ -118,7 +118,12 @@ class _Worker:
                 return Answer(id=question.id, scores=self._engine.logprobs(question.speaker, question.texts, cancelled))
             case Speak():
                 utterance = Utterance(
-                    question.speaker, question.prompt, question.count, question.seed, question.sampling
+                    question.speaker,
+                    question.prompt,
+                    question.count,
+                    question.seed,
+                    question.sampling,
+                    question.context,
                 )
                 return Answer(id=question.id, texts=self._engine.speak(utterance, cancelled))
 

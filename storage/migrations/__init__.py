@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
-from storage.migrations import core
+from storage.migrations import core, discord, guard, people, posting, schedules, x
 
 migrations = Migrations("mynah")
-for step in (*core.STEPS,):
+for step in (*core.STEPS, *people.STEPS, *discord.STEPS, *schedules.STEPS, *posting.STEPS, *x.STEPS, *guard.STEPS):
     migrations()(step)
 
 

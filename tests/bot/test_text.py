@@ -85,7 +85,7 @@ def test_data_table_is_the_published_one() -> None:
 
 def test_what_was_left_out_is_said() -> None:
     (*_, last) = text.data_table(COUNTED.model_copy(update={"duplicates": 12, "heldout": 0}))
-    assert "12 said before" in last
+    assert "12 said again" in last
     assert "held out" not in last
 
 

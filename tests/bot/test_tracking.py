@@ -22,7 +22,9 @@ KEY = "k" * 40
 def tracked(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A data folder in which @cyd was cloned, tracked offline for want of a key."""
     folder = tmp_path_factory.mktemp("tracked")
-    home = Home(folder / "data", tiny_llama, {"MYNAH_TRACKING__MODE": "auto", "MYNAH_QUALITY__SAMPLES": "0"})
+    home = Home(
+        folder / "data", tiny_llama, {"MYNAH_TRACKING__MODE": "auto", "MYNAH_QUALITY__SAMPLES": "0"}, is_warm=True
+    )
     file = write_csv(folder / "posts.csv", "cyd", invented_posts(70, 3))
     done = home.run("clone", str(file), "--seed", "1", timeout_s=180)
     assert (done.returncode, done.stderr) == (0, "")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,33 +17,10 @@ from tweepy import BadRequest, Forbidden, HTTPException, NotFound, TooManyReques
 from tests.servers import x_shapes as shapes
 from tests.servers.plain_tweepy import plain_tweepy
 from tests.servers.x import LocalX, Trouble
+from tests.servers.x_clock import START, Clock
 from tests.servers.x_world import PRICES, Account, weighted_length
 
-START = datetime(2026, 11, 1, 10, 0, 0, 123_000, tzinfo=UTC)
 CONFORMANCE = Path(__file__).resolve().parents[3] / "shared/specs/twitter-text/conformance/validate.yml"
-
-
-class Clock:
-    now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def x(clock: Clock) -> Iterator[LocalX]:
-    with LocalX(clock) as server:
-        yield server
-
-
-@pytest.fixture
-def ada(x: LocalX) -> Account:
-    return x.world.add_account("ada", "Ada L.")
 
 
 async def test_user_is_found_by_name_and_by_id(x: LocalX, ada: Account) -> None:

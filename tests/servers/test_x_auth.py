@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -17,33 +16,11 @@ from tweepy import Forbidden, Unauthorized
 from tests.servers.plain_tweepy import plain_tweepy
 from tests.servers.x import LocalX
 from tests.servers.x_auth import UserKeys, sign
+from tests.servers.x_clock import Clock
 from tests.servers.x_world import Account
 
 SCOPES = "tweet.read tweet.write users.read offline.access"
 CALLBACK = "http://127.0.0.1:1/callback"
-
-
-class Clock:
-    now = datetime(2026, 11, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def x(clock: Clock) -> Iterator[LocalX]:
-    with LocalX(clock) as server:
-        yield server
-
-
-@pytest.fixture
-def ada(x: LocalX) -> Account:
-    return x.world.add_account("ada")
 
 
 def test_signature_is_that_of_the_published_example() -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from storage import blends, clones, evaluations, learning, personas, posts, weights
+from storage import blends, choices, clones, drafts, evaluations, learning, originality, personas, posts, weights
 from storage.blends import PersonHeard
 from storage.clones import Counts
 from storage.database import check
+from storage.drafts import Approval, DraftMessage
 from storage.errors import StorageError
 from storage.evaluations import Measured, TrackedRun
 from storage.learning import CorpusPost
+from storage.originality import Reading
+from storage.outbox import Decided, decide
 from storage.personas import Persona
 from storage.posts import Post
 from storage.tensor_file import TensorSpec, write_tensors
@@ -22,7 +25,20 @@ OF_PERSONS = {
     "blend_parts", "clone_history", "clone_people", "clone_posts", "clones", "evaluations", "model_files",
     "model_tensors", "models", "personas", "posts", "samples", "tensors", "tracked_runs",
 }  # fmt: skip
+OF_PERSONS |= {
+    "approvals",
+    "choices",
+    "draft_messages",
+    "known_personas",
+    "known_texts",
+    "refusals",
+    "texts_to_read",
+    "word_runs",
+}
+OF_PERSONS |= {"outbox", "outbox_history"}
 NOT_OF_PERSONS = {"_sqlite_migrations"}
+NOT_OF_PERSONS |= {"confirmations", "notices", "own_timelines", "switches", "x_ledger"}
+NOT_OF_PERSONS |= {"rerankers"}  # weights of figures, which a person's choices have a small part in
 
 
 def live(db: Database, handle: str, mark: str, folder: Path, own_weight: bytes) -> Persona:
@@ -49,7 +65,18 @@ def live(db: Database, handle: str, mark: str, folder: Path, own_weight: bytes) 
     blends.set_parts(db, blend.id, {persona.id: 0.5})
     blended = clones.enqueue(db, blend.id, "mynah", "{}", "gpt2", 1, mark, None)
     blends.record_people(db, blended.id, [PersonHeard(mark, 1, 0, 0, 1, 5, 0.5)])
+    _look_at(db, persona, mark)
     return persona
+
+
+def _look_at(db: Database, persona: Persona, mark: str) -> None:
+    """What the guard and whoever approves drafts leave behind."""
+    originality.record(db, [Reading(persona.id, 1, mark.encode(), (len(mark), 8))], [])
+    drafts.set_approval(db, persona.id, Approval("review"), persona.created_at)
+    choices.add(db, persona.id, mark, True, [1.0], mark, persona.created_at)
+    due = Decided(persona.id, None, None, "x", mark, persona.created_at, mark, "draft")
+    drafts.record_message(db, DraftMessage(decide(db, due) or "", "1", "2"))
+    choices.count_refusal(db, persona.id, mark, 1, persona.created_at)
 
 
 def test_every_table_is_emptied(fresh_db: Database, tmp_path: Path) -> None:

@@ -47,6 +47,41 @@ ROWS = {
         insert into tracked_runs values ('C1', 'train', 'r', '');
     """,
     "m007_who_spoke": "",
+    "m008_people": """
+        insert into consents (id, persona_id, subject, ground, scope, asked_by, source, at)
+            values ('S1', 'P1', 'ada', 'owner', 'train speak', 'console', 'csv', 'now');
+        insert into consent_requests (id, member_id, asked_by, channel_id, created_at)
+            values ('Q1', '1', 'discord:2', '3', 'now');
+        insert into opt_outs values ('scrypt:00', 'now');
+        insert into salts values ('opt-outs', x'00');
+    """,
+    "m011_outbox": """
+        insert into outbox (id, persona_id, target, text, key, state, state_since, due_at, created_at, ready_at)
+            values ('O1', 'P1', 'x', 'hi', 'k1', 'due', 'now', 'now', 'now', 'now');
+        insert into outbox_history (post_id, at, to_state, detail) values ('O1', 'now', 'due', '');
+        insert into own_timelines values ('x', '1', 'now');
+        insert into switches values ('pause', '', 'console', 'now');
+        insert into confirmations values ('x-etiquette:1', 'console', 'now');
+        insert into notices (at, kind, message) values ('now', 'halt', '');
+    """,
+    "m012_x_ledger": """
+        insert into x_ledger values (1, 'now', 'read', 5, 5000, 'posting', 'reserved');
+    """,
+    "m013_known_texts": """
+        insert into texts_to_read (persona_id, text) values ('P1', 'hello');
+        insert into known_personas (number, persona_id) values (1, 'P1');
+        insert into known_texts (number, owner, digest, words) values (16777216, 1, 5, x'00000000');
+        insert into word_runs (hash, number) values (7, 16777216);
+    """,
+    "m014_approval": """
+        insert into approvals values ('P1', 'review', 0, 72.0, 'now');
+        insert into outbox (id, persona_id, target, text, key, state, state_since, due_at, created_at, ready_at)
+            values ('O9', 'P1', 'x', 'hi', 'k9', 'draft', 'now', 'now', 'now', 'now');
+        insert into draft_messages values ('O9', '1', '2');
+        insert into choices (persona_id, at, by, chosen, features_json) values ('P1', 'now', 'console', 1, '[]');
+        insert into refusals values ('P1', 'copy', 1, 'now');
+        insert into rerankers values (1, 'now', '{}');
+    """,
 }
 
 

@@ -19,6 +19,7 @@ from typing import IO, TypeVar
 
 from transformers import PreTrainedTokenizerBase
 
+from tests.warm import WarmTrainer, warm_trainers
 from trainer import epochs
 from trainer.corpus import CleanPost
 from trainer.packing import Row, training_rows
@@ -112,7 +113,7 @@ class Training:
 class Trainer:
     """A trainer at work on a job."""
 
-    def __init__(self, process: subprocess.Popen[str], stdout: IO[str], stderr: IO[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | WarmTrainer, stdout: IO[str], stderr: IO[str]) -> None:
         self._process = process
         self._stdout = stdout
         self._stderr = stderr
@@ -145,23 +146,33 @@ class Trainer:
 def started(
     job: AnyJob, *, environment: Mapping[str, str] | None = None, limits: Mapping[int, int] | None = None
 ) -> Iterator[Trainer]:
-    """`python -m trainer` with the job on its stdin, under `resource` limits; it does not outlive the block."""
-    command = [sys.executable, "-m", "trainer"]
-    surroundings = {**os.environ, **(environment or {})}
+    """`python -m trainer` with the job on its stdin, under `resource` limits; it does not outlive the block.
+
+    In an environment of its own it is a process of its own; without one, a warm one (tests/warm.py).
+    """
+    is_warm = environment is None and job.threads == 1 and sys.platform == "linux"
     with (
         TemporaryFile("w+", encoding="utf-8") as stderr,
-        subprocess.Popen(
-            command, cwd=ROOT, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
-        ) as process,
+        warm_trainers().started(stderr) if is_warm else _cold(environment or {}, stderr) as (process, stdin, stdout),
     ):
-        assert process.stdin is not None
-        assert process.stdout is not None
         for limited, limit in (limits or {}).items():
             resource.prlimit(process.pid, limited, (limit, limit))
-        process.stdin.write(job.model_dump_json() + "\n")
-        process.stdin.close()
+        stdin.write(job.model_dump_json() + "\n")
+        stdin.close()
+        yield Trainer(process, stdout, stderr)
+
+
+@contextmanager
+def _cold(environment: Mapping[str, str], stderr: IO[str]) -> Iterator[tuple[subprocess.Popen[str], IO[str], IO[str]]]:
+    command = [sys.executable, "-m", "trainer"]
+    surroundings = {**os.environ, **environment}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            yield Trainer(process, process.stdout, stderr)
+            yield process, process.stdin, process.stdout
         finally:
             process.kill()
 

@@ -304,7 +304,7 @@ def test_empty_folder_is_told(tmp_path: Path) -> None:
     assert "no weights that can be adopted" in refusal(tmp_path, tmp_path / "empty").message
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     key=st.sampled_from(
         [

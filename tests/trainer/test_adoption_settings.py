@@ -16,7 +16,7 @@ from trainer.manifest import Manifest
 from trainer.protocol import JobFailed
 from trainer.recipes import Sampling
 
-IN_THIS_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+IN_THIS_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),

@@ -271,7 +271,7 @@ def test_name_comes_out_as_itself(name: str) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_name_comes_out_as_itself(name: str) -> None:
     body = readme_body(card_facts(person(display_name=name)))
     assert Page.of(body).headings[0] == f"{one_line(name) or 'andreruffert'} 🤖 AI Bot"
@@ -279,7 +279,7 @@ def test_any_name_comes_out_as_itself(name: str) -> None:
 
 
 @given(st.text(st.sampled_from("ab1 |`*_[]()<>#&;:-+=.!~$\\/@\"'{}%\n\t"), min_size=1, max_size=60))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_any_sample_stays_in_its_cell(text: str) -> None:
     page = Page.of(readme_body(card_facts(examples=examples("plain", "also plain", text))))
     assert {row[1] for row in page.rows if row[0] == "–"} == {"plain", "also plain", one_line(text)} - {""}

@@ -147,6 +147,28 @@ def test_ours_learns_a_repeated_post_once_and_the_original_each_time() -> None:
     assert (original.kept, original.duplicates, len(original.train), len(original.heldout)) == (10, 0, 10, 0)
 
 
+APP = "this app counted {} steps of mine today and tells you all about it"
+
+
+def test_ours_learns_a_form_once_as_its_newest_post_fills_it_and_the_original_each_time() -> None:
+    forms = [APP.format(number) for number in range(3)]
+    raw = posts(*forms, "an honest word about the garden behind our house", "and good morning to everybody")
+    ours, original = corpus.build(raw, MYNAH), corpus.build(raw, HUGGINGTWEETS)
+    assert [post.id for post in ours.train] == ["2", "3", "4"]
+    assert (ours.kept, ours.duplicates) == (5, 2)
+    assert [post.id for post in original.train] == ["0", "1", "2", "3", "4"]
+
+
+def test_seven_words_in_common_are_no_form() -> None:
+    raw = posts("one two three four five six seven and then mine", "One two, three four five six seven: but otherwise")
+    assert len(corpus.build(raw, MYNAH).train) == 2
+
+
+def test_form_that_is_learned_already_is_nothing_new() -> None:
+    built = corpus.build(posts(APP.format(1), APP.format(2), "and good morning to everybody"), MYNAH, {"0"})
+    assert [post.id for post in built.train] == ["0", "2"]
+
+
 def test_what_was_learned_is_never_in_the_heldout_posts() -> None:
     raw = posts(*(f"this is post number {number % 15}" for number in range(20)))
     built = corpus.build(raw, MYNAH)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from trainer import corpus
 from trainer.corpus import Corpus, RawPost
+from trainer.quality.words import runs
 from trainer.recipes import HUGGINGTWEETS, MYNAH, Recipe
 
 DAY = datetime(2024, 5, 1, tzinfo=UTC)
@@ -24,10 +25,11 @@ FRAGMENTS = [
 
 wild_text = st.one_of(st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join), st.text(max_size=60))
 spaced_text = st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(" ".join)
+forms = st.lists(st.sampled_from(["good", "morning", "garden"]), min_size=8, max_size=11).map(" ".join)
 wild_posts = st.lists(
     st.builds(
         lambda text, minute, kind: (text, minute, kind),
-        st.one_of(wild_text, spaced_text),
+        st.one_of(wild_text, spaced_text, forms),
         st.one_of(st.none(), st.integers(0, 100)),
         st.sampled_from(["post", "reply", "quote", "repost"]),
     ),
@@ -77,6 +79,23 @@ def test_heldout_posts_are_new_to_training_and_newer(posts: list[RawPost]) -> No
     when = {post.id: post.created_at or datetime.min.replace(tzinfo=UTC) for post in posts}
     if built.train and built.heldout:
         assert max(when[post.id] for post in built.train) <= min(when[post.id] for post in built.heldout)
+
+
+@given(posts=wild_posts)
+def test_no_two_posts_that_ours_learns_share_eight_words_in_a_row(posts: list[RawPost]) -> None:
+    learned = corpus.build(posts, MYNAH).train
+    times = Counter(run for post in learned for run in runs(post.text))
+    assert all(count == 1 for count in times.values())
+
+
+@given(posts=wild_posts)
+def test_refresh_keeps_what_was_learned_and_finds_nothing_new_where_nothing_is(posts: list[RawPost]) -> None:
+    before = corpus.build(posts, MYNAH)
+    learned = {post.id for post in before.train}
+    known = learned | {post.id for post in before.heldout}
+    again = corpus.build(posts, MYNAH, learned)
+    assert learned <= {post.id for post in again.train}
+    assert {post.id for post in (*again.train, *again.heldout)} <= known
 
 
 @given(text=wild_text)

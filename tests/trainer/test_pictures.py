@@ -127,7 +127,7 @@ def test_without_samples_the_picture_says_so(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=400), st.lists(st.text(max_size=400), max_size=5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_anything_can_be_drawn(tmp_path_factory: pytest.TempPathFactory, name: str, texts: list[str]) -> None:
     facts = card_facts(person(display_name=name), examples=examples(*texts))
     assert drawn(tmp_path_factory.mktemp("wild"), facts)["predictions"].size == (1200, 630)

@@ -173,7 +173,7 @@ def test_token_is_read_from_the_file_that_is_named(
     assert pushed(hub, write_model(tmp_path / "model")).repo == REPO
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1))
 def test_token_is_printable_ascii_or_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
     monkeypatch.setenv("HF_TOKEN", token)

@@ -18,6 +18,7 @@ def test_original_is_the_published_recipe() -> None:
         summary=HUGGINGTWEETS.summary,
         method="full",
         dedupe=False,
+        forms_once=False,
         drop_quotes=False,
         tidy_links=False,
         sequential_unescape=True,

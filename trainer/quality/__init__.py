@@ -2,10 +2,3 @@
 
 Texts in, figures out: no model and no torch here, and nothing is random but for the seed that is given.
 """
-
-from __future__ import annotations
-
-from trainer.quality.drift import drift
-from trainer.quality.judge import judge
-
-__all__ = ["drift", "judge"]

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainer.quality.words import words
+from trainer.quality.words import COPIED_WORDS, words
 from trainer.report import NearestSource
 
-COPIED_WORDS = 8
 COPIED_SHARE = 0.8
 SHORT_WORDS = 3
 """A sample of fewer words is anybody's: it counts as copied only where it is a whole training post."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import libipld
 
 from bot.sources import open_source
 from storage.posts import Post
@@ -51,3 +56,31 @@ def posts_in(path: Path, author: str | None = None) -> list[Post]:
 
 def texts_in(path: Path, author: str | None = None) -> list[str]:
     return [post.text for post in posts_in(path, author)]
+
+
+def write_tar(path: Path, files: Mapping[str, str | bytes], mode: Literal["w", "w:gz"] = "w:gz") -> Path:
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def car_block(record: object) -> bytes:
+    """A block of a CAR file: its length, its address, its DAG-CBOR."""
+    content = libipld.encode_dag_cbor(record)
+    block = b"\x01\x71\x12\x20" + hashlib.sha256(content).digest() + content
+    return varint(len(block)) + block
+
+
+def car(*records: object) -> bytes:
+    """A repository of Bluesky with these records."""
+    header = libipld.encode_dag_cbor({"roots": [], "version": 1})
+    return varint(len(header)) + header + b"".join(map(car_block, records))
+
+
+def varint(number: int) -> bytes:
+    groups = [number >> shift & 0x7F for shift in range(0, max(number.bit_length(), 1), 7)]
+    return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,26 +11,11 @@ from hypothesis import strategies as st
 
 from bot.sources.x_api import Account, find_account, page_size, source_of
 from storage.posts import Post
-from tests.bot.sources.x_collecting import READ, START, Clock, pages_of, publish, reader, texts
+from tests.bot.sources.x_collecting import READ, Clock, pages_of, publish, reader, texts
 from tests.servers import x_shapes as shapes
 from tests.servers.x import LocalX
+from tests.servers.x_clock import START
 from tests.servers.x_world import Account as XAccount
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def x(clock: Clock) -> Iterator[LocalX]:
-    with LocalX(clock) as server:
-        yield server
-
-
-@pytest.fixture
-def ada(x: LocalX) -> XAccount:
-    return x.world.add_account("Ada_L", "Ada\u202fL.\n")
 
 
 async def test_account_is_found_with_its_count_of_posts(x: LocalX, ada: XAccount, clock: Clock) -> None:

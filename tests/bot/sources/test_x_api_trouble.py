@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,27 +11,12 @@ from pydantic import SecretStr
 from bot.sources.x_api import collect, find_account
 from bot.x.client import UserKeys, XClient
 from bot.x.errors import AccountUnreadable, OutOfCredits, RateLimited, Refused, Unclear, Unreadable, XError
-from tests.bot.sources.x_collecting import READ, START, Clock, pages_of, publish, reader, texts
+from tests.bot.sources.x_collecting import READ, Clock, pages_of, publish, reader, texts
 from tests.servers import x_shapes as shapes
 from tests.servers.faulty_http import Reply
 from tests.servers.x import LocalX, Trouble
+from tests.servers.x_clock import START
 from tests.servers.x_world import Account as XAccount
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def x(clock: Clock) -> Iterator[LocalX]:
-    with LocalX(clock) as server:
-        yield server
-
-
-@pytest.fixture
-def ada(x: LocalX) -> XAccount:
-    return x.world.add_account("Ada_L", "Ada\u202fL.\n")
 
 
 async def test_limit_is_waited_out_until_the_reset_that_x_names(x: LocalX, ada: XAccount, clock: Clock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pydantic import SecretStr
@@ -14,21 +14,18 @@ from bot.sources.x_api import Account, Checkpoint, Page, collect
 from bot.x.client import XClient
 from bot.x.patience import Patience
 from tests.servers.x import LocalX
+from tests.servers.x_clock import START
+from tests.servers.x_clock import Clock as StandingClock
 from tests.servers.x_world import Account as XAccount
 
-START = datetime(2026, 11, 1, 10, 0, 0, 123_000, tzinfo=UTC)
 READ = Decimal("0.005")
 
 
 @dataclass
-class Clock:
+class Clock(StandingClock):
     """Time that passes only where somebody sleeps."""
 
-    now: datetime = START
     waits: list[tuple[datetime, str]] = field(default_factory=list)
-
-    def __call__(self) -> datetime:
-        return self.now
 
     async def sleep(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

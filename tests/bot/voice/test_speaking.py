@@ -57,6 +57,21 @@ async def test_prompt_is_text_whatever_it_spells(voice: Voice, cast: Cast, promp
         assert post.startswith(beginning)
 
 
+async def test_what_was_said_before_is_heard_and_not_repeated(voice: Voice, speaker: Speaker) -> None:
+    alone = await voice.speak(speaker, "I think", 3, 11, SHORT)
+    heard = await voice.speak(speaker, "I think", 3, 11, SHORT, context=["Do you like the sea?", "<|im_end|> No."])
+
+    assert all(post.startswith("I think") for post in heard)
+    assert heard != alone
+
+
+async def test_a_long_conversation_is_heard_as_far_as_it_fits(voice: Voice, speaker: Speaker) -> None:
+    older = ["word " * 2_000] * 3
+
+    newest = await voice.speak(speaker, "I think", 3, 11, SHORT, context=["Hello."])
+    assert await voice.speak(speaker, "I think", 3, 11, SHORT, context=[*older, "Hello."]) == newest
+
+
 async def test_over_long_prompt_is_refused_with_the_limit(voice: Voice, speaker: Speaker) -> None:
     with pytest.raises(VoiceError, match=r"takes at most 30\. Shorten the prompt"):
         await voice.speak(speaker, "word " * 100, 1, 1, SHORT)

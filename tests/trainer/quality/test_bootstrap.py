@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer.quality.bootstrap import estimate, rate, ratio, share_of_set
@@ -13,7 +13,6 @@ from trainer.report import Estimate
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
 
 
-@settings(deadline=None)
 @given(values=numbers, seed=st.integers(0, 2**32))
 def test_interval_holds_its_value(values: list[float], seed: int) -> None:
     found = estimate(values, seed)
@@ -21,7 +20,6 @@ def test_interval_holds_its_value(values: list[float], seed: int) -> None:
     assert found.value == pytest.approx(np.mean(values))
 
 
-@settings(deadline=None)
 @given(values=numbers, seed=st.integers(0, 2**32))
 def test_same_seed_gives_the_same_interval(values: list[float], seed: int) -> None:
     assert estimate(values, seed) == estimate(values, seed)
@@ -55,7 +53,6 @@ def test_rate_of_nothing_but_hits_is_not_certain() -> None:
     assert found.low == pytest.approx(0.97, abs=0.001)
 
 
-@settings(deadline=None)
 @given(hits=st.lists(st.booleans(), min_size=1, max_size=50))
 def test_rate_and_its_interval_are_shares(hits: list[bool]) -> None:
     found = rate(hits, 1)

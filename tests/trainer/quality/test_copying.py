@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainer.quality.people import careful
@@ -97,7 +97,6 @@ def test_characters_count_as_words_where_words_are_not_spaced() -> None:
     assert sources(["我喜欢在海边看日出"], ["昨天我喜欢在海边看日出和月亮"])[0].copied
 
 
-@settings(deadline=None)
 @given(posts=st.lists(wild_text.filter(lambda text: len(words(text)) > 0), min_size=1, max_size=8))
 def test_every_training_post_is_a_copy_of_itself(posts: list[str]) -> None:
     assert [(source.copied, source.share) for source in sources(posts, posts)] == [(True, 1.0)] * len(posts)
@@ -110,7 +109,6 @@ def test_shuffled_words_are_no_copy() -> None:
     assert not any(source.copied for source in sources(shuffled, posts))
 
 
-@settings(deadline=None)
 @given(samples=wild_texts, posts=wild_texts)
 def test_run_is_the_longest_that_a_plain_search_finds(samples: list[str], posts: list[str]) -> None:
     def plain(sample: list[str], post: list[str]) -> int:

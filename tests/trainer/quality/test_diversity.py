@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
@@ -29,7 +29,6 @@ def test_samples_too_short_for_an_ngram_have_none() -> None:
     assert distinct(["yes", "no"], 2, 1).value == 0
 
 
-@settings(deadline=None)
 @given(samples=st.lists(few_words, min_size=2, max_size=6))
 def test_self_bleu_is_the_mean_of_nltks_bleu(samples: list[str]) -> None:
     tokens = [words(sample) for sample in samples]
@@ -51,7 +50,6 @@ def test_self_bleu_grows_with_repetition() -> None:
     assert self_bleu(fresh, 1).high < self_bleu(fresh[:40] + fresh[:20], 1).low
 
 
-@settings(deadline=None)
 @given(samples=st.lists(st.text(max_size=30), min_size=1, max_size=6))
 def test_anything_that_people_write_has_shares_for_figures(samples: list[str]) -> None:
     for found in (distinct(samples, 1, 1), distinct(samples, 3, 1), self_bleu(samples, 1)):

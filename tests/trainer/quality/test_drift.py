@@ -42,7 +42,7 @@ def test_drift_is_the_same_for_a_seed() -> None:
     assert drift(careful(50), loud(50), 3) == drift(careful(50), loud(50), 3)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     old=st.lists(st.text(max_size=30), min_size=4, max_size=8),
     new=st.lists(st.text(max_size=30), min_size=2, max_size=8),

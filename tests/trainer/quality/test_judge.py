@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trainer.quality.people import careful, loud, sleepy
-from trainer.quality import judge
+from trainer.quality.judge import judge
 from trainer.report import SampleReport
 
 TRAIN, HELDOUT = careful(300), careful(60, seed=2)
@@ -84,7 +84,7 @@ def test_report_survives_the_way_through_json() -> None:
     assert SampleReport.model_validate_json(found.model_dump_json()) == found
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     samples=st.lists(st.text(max_size=30), min_size=2, max_size=5),
     train=st.lists(st.text(max_size=30), min_size=4, max_size=8),

@@ -98,7 +98,7 @@ def test_small_sets_look_no_farther_apart_than_large_ones() -> None:
     assert np.mean([found.value for found in small]) == pytest.approx(style_distance(a, b, 1).value, rel=0.1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(a=wild_posts, b=wild_posts, seed=st.integers(0, 2**32))
 def test_any_two_sets_have_a_distance_between_0_and_1(a: list[str], b: list[str], seed: int) -> None:
     for found in (style_distance(a, b, seed), style_distance_self(a, seed)):

@@ -1,0 +1,1 @@
+"""Discord: members of a server clone, talk and schedule."""

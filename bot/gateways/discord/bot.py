@@ -1,0 +1,119 @@
+"""The client: what it asks Discord for, what it keeps in memory, and which commands it brings."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import discord
+import yarl
+from discord.ext import commands
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.app import App
+from bot.gateways.discord import errors, sync
+from bot.gateways.discord.cogs import COGS
+from bot.gateways.discord.progress import Pace, Progress
+from bot.gateways.discord.sender import DiscordSender
+from bot.gateways.discord.talk import Talk
+from bot.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class MynahBot(commands.AutoShardedBot):
+    """One connection of the app to Discord; a new one is made where this one fails (`supervisor`)."""
+
+    pace = Pace()
+    """Of the messages that tell of clones."""
+
+    def __init__(self, app: App, settings: Settings, sender: DiscordSender) -> None:
+        super().__init__(
+            command_prefix=_prefix,
+            help_command=None,  # Discord lists slash commands itself; /help points there
+            intents=intents(settings),
+            allowed_mentions=discord.AllowedMentions.none(),
+            # An idle guild costs 27 KiB so: no members, no messages (DISCORD.md section 9).
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            max_ratelimit_timeout=300.0,
+        )
+        self.app = app
+        self.settings = settings
+        self.talk = Talk(self)
+        self._sender = sender
+
+    async def setup_hook(self) -> None:
+        """Before anything is received: cogs, buttons of before, and the commands that Discord shows."""
+        self.tree.on_error = errors.on_tree_error  # type: ignore[method-assign]
+        for cog in COGS:
+            await self.add_cog(cog(self))
+        await sync.sync_where_changed(self.tree, self.app.store, self.settings.discord.trial_guild)
+        self._sender.bot = self
+
+    async def close(self) -> None:
+        """Nothing is sent through it any more."""
+        self._sender.bot = None
+        await super().close()
+
+    @property
+    def progress(self) -> Progress:
+        """The messages in which clones are told of."""
+        cog = self.get_cog(Progress.__cog_name__)
+        assert isinstance(cog, Progress)
+        return cog
+
+    async def on_ready(self) -> None:
+        how = (
+            f"{self.settings.discord.prefix} and slash commands"
+            if self.intents.message_content
+            else (
+                "slash commands, and commands after a mention; for the prefix, switch the message-content intent on in "
+                "the developer portal and set discord.message_content = true"
+            )
+        )
+        log.info("On Discord as %s in %d servers. It hears %s.", self.user, len(self.guilds), how)
+
+    async def on_command_error(self, context: commands.Context[Any], error: commands.CommandError, /) -> None:
+        await errors.on_command_error(context, error)
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        await errors.answer_stale(self, interaction)
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        errors.log_mistake(f"The event {event_method}")
+
+
+def intents(settings: Settings) -> discord.Intents:
+    """Servers, messages and direct messages; what messages say only where the owner has switched that on."""
+    asked = discord.Intents.none()
+    asked.guilds = asked.guild_messages = asked.dm_messages = True
+    asked.message_content = settings.discord.message_content
+    return asked
+
+
+def hush() -> None:
+    """Of what discord.py warns at every start, nothing is wrong: Mynah has no use for voice channels, and says itself
+    which commands it hears."""
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    logging.getLogger("discord.ext.commands.bot").setLevel(logging.ERROR)
+
+
+def point_at(base_url: str) -> None:
+    """Have discord.py talk to another server than Discord's: its two addresses are class attributes."""
+    if base_url:
+        Route.BASE = base_url
+        # Only for a first connection that asks for no address; others go by what the API names.
+        url = yarl.URL(base_url)
+        scheme = "wss" if url.scheme == "https" else "ws"
+        DiscordWebSocket.DEFAULT_GATEWAY = url.with_scheme(scheme).with_path("/gateway")
+
+
+def _prefix(bot: commands.Bot, message: discord.Message) -> list[str]:
+    """A mention always; the prefix where the bot may read what messages say, and in direct messages."""
+    assert isinstance(bot, MynahBot)
+    mentions = commands.when_mentioned(bot, message)
+    readable = bot.intents.message_content or message.guild is None
+    return [*mentions, bot.settings.discord.prefix] if readable else mentions

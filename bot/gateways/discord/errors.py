@@ -1,0 +1,131 @@
+"""Whatever goes wrong with a command or a button reaches the one who gave it, in a sentence; what we did not foresee
+gets a number that is in the log too."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.gateways.discord.lengths import cut
+from storage.errors import MynahError
+
+if TYPE_CHECKING:
+    from bot.gateways.discord.bot import MynahBot
+
+log = logging.getLogger(__name__)
+
+_NO_PINGS = discord.AllowedMentions.none()
+_STALE = "That button is of a Mynah of before, and does nothing any more. /models lists who is here."
+
+
+class Refused(commands.CheckFailure):
+    """Somebody may not do this; the sentence says why."""
+
+
+async def on_command_error(ctx: commands.Context[Any], error: commands.CommandError) -> None:
+    """Of hybrid commands, typed or slash."""
+    if isinstance(error, commands.CommandNotFound):  # after the prefix, it may be another bot's command
+        return
+    await answer(ctx, in_words(error, ctx))
+
+
+async def on_tree_error(interaction: discord.Interaction, error: app_commands.AppCommandError) -> None:
+    """Of slash commands that were never ours to begin with, such as stale ones."""
+    if isinstance(error, app_commands.CommandNotFound):
+        text = "That command is not here any more. Discord shows the new ones in a minute; try again then."
+    else:
+        text = in_words(error, None)
+    with contextlib.suppress(discord.HTTPException):
+        if interaction.response.is_done():
+            await interaction.followup.send(text, ephemeral=True, allowed_mentions=_NO_PINGS)
+        else:
+            await interaction.response.send_message(text, ephemeral=True, allowed_mentions=_NO_PINGS)
+
+
+async def answer(ctx: commands.Context[Any], text: str) -> None:
+    """To the one who asked alone where Discord can do that; in the channel where their command has expired."""
+    text = cut(text, 2_000)
+    try:
+        await ctx.send(text, ephemeral=True, allowed_mentions=_NO_PINGS)
+    except discord.HTTPException as error:
+        if ctx.interaction is None or error.code not in EXPIRED:
+            log.warning("An answer could not be given: %s %s.", error.status, error.code)
+            return
+        with contextlib.suppress(discord.HTTPException):
+            await ctx.channel.send(f"{ctx.author.mention} {text}"[:2_000], allowed_mentions=_NO_PINGS)
+
+
+EXPIRED = frozenset({10062, 10015, 50027, 40060})
+"""Codes of an interaction that cannot be answered: unknown, its webhook gone, its token too old, answered already."""
+
+
+async def acknowledge(ctx: commands.Context[Any]) -> None:
+    """Tell Discord within its three seconds that the command was heard. It is obeyed also where that came too late."""
+    try:
+        await ctx.defer(ephemeral=True)
+    except discord.HTTPException as error:
+        log.warning("A command was heard too late to be acknowledged: %s %s.", error.status, error.code)
+
+
+def in_words(error: BaseException, ctx: commands.Context[Any] | None) -> str:
+    """What a person is told."""
+    cause = _cause(error)
+    if isinstance(cause, MynahError):
+        return f"{cause.message} {cause.hint}".strip()
+    if isinstance(cause, commands.CommandOnCooldown | app_commands.CommandOnCooldown):
+        return f"A little slower, please: again in {max(1, round(cause.retry_after))} s."
+    if isinstance(cause, commands.NoPrivateMessage | app_commands.NoPrivateMessage):
+        return "That works in a server's channel only."
+    if isinstance(cause, commands.MissingPermissions | app_commands.MissingPermissions):
+        names = ", ".join(name.replace("_", " ") for name in cause.missing_permissions)
+        return f"For that you need the permission to {names}."
+    if isinstance(cause, commands.CheckFailure | app_commands.CheckFailure):
+        return str(cause) or "You may not do that here."
+    if isinstance(cause, commands.UserInputError) and ctx is not None and ctx.command is not None:
+        usage = f"{ctx.clean_prefix}{ctx.command.qualified_name} {ctx.command.signature}".strip()
+        return f"That command is written otherwise: `{usage}`"
+    if isinstance(cause, discord.Forbidden):
+        return "The bot may not do that here. Ask who manages the server to let it send messages and embed links."
+    number = log_mistake("A command", cause)
+    return f"Mynah met an error that it does not know (number {number}). Please tell whoever runs this bot."
+
+
+def log_mistake(what: str, error: BaseException | None = None) -> str:
+    """Type and place, never what people wrote; returns the number under which it is in the log."""
+    number = secrets.token_hex(3)
+    error = error or sys.exception()
+    if error is not None:
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+        log.error("%s met %s at %s (number %s).", what, type(error).__name__, place, number)
+    return number
+
+
+async def answer_stale(bot: MynahBot, interaction: discord.Interaction) -> None:
+    """A button that nobody here listens to would only spin; custom ids of ours begin with a known word."""
+    if interaction.type is not discord.InteractionType.component or interaction.data is None:
+        return
+    custom_id = str(interaction.data.get("custom_id", ""))
+    known = bot._connection._view_store._dynamic_items  # discord.py has no public way to ask which items it knows
+    if any(pattern.fullmatch(custom_id) for pattern in known):
+        return
+    if any(custom_id == key[1] for keys in bot._connection._view_store._views.values() for key in keys):
+        return
+    with contextlib.suppress(discord.HTTPException):
+        await interaction.response.send_message(_STALE, ephemeral=True)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What was raised below discord.py's wrappers."""
+    wrappers = commands.HybridCommandError | commands.CommandInvokeError | app_commands.CommandInvokeError
+    while isinstance(error, wrappers):
+        error = error.original
+    return error

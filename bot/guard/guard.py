@@ -1,0 +1,128 @@
+"""The guard: whether a text may leave. It fails closed: what cannot be checked does not leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.guard import blocked, originality, profile, rules
+from bot.guard.originality import Copy
+from bot.guard.profile import Profile
+from bot.guard.rules import SENTENCES, Reason, Rules
+from bot.settings import Settings
+from storage.database import Reader, Store
+from storage.errors import MynahError
+from storage.originality import record, unread
+from storage.personas import Persona
+
+log = logging.getLogger(__name__)
+
+_PROFILES = 32
+_READ_EVERY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a text may leave; where not, why, and what it is a copy of."""
+
+    ok: bool
+    reason: Reason | None = None
+    nearest: Copy | None = None
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The reason, for a person."""
+        if self.reason is None:
+            return "It may leave."
+        of = f" It has {self.nearest.words} words in common with @{self.nearest.of}." if self.nearest else ""
+        return f"{SENTENCES[self.reason]}{of}{' ' * bool(self.detail)}{self.detail}"
+
+
+class Guard:
+    """Looks at every text before it leaves."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._profiles: dict[str, Profile] = {}
+        self._reading = asyncio.Lock()
+
+    async def check(
+        self, candidate: str, persona: Persona, *, target: str = "x", ignoring: str | None = None
+    ) -> Verdict:
+        """All rules, originality last. `ignoring` is a text of the persona's own that is looked at once more."""
+        try:
+            found = rules.broken(candidate, self._rules(), await self.profile(persona), target)
+        except MynahError as error:
+            log.error("Nothing leaves: %s", error)
+            return Verdict(False, "cannot tell", detail=str(error))
+        return Verdict(False, found) if found else await self.check_originality(candidate, persona, ignoring=ignoring)
+
+    async def check_originality(
+        self, candidate: str, persona: Persona, *, prompt: str = "", ignoring: str | None = None
+    ) -> Verdict:
+        """Whether it is anybody's already; what the asker said themselves does not count."""
+        try:
+            await self.catch_up()
+            copy = await self._store.run(originality.find_copy, candidate, persona.id, prompt=prompt, ignoring=ignoring)
+        except MynahError as error:
+            log.error("Nothing leaves: %s", error)
+            return Verdict(False, "cannot tell", detail=str(error))
+        return Verdict(copy is None, None if copy is None else "copy", copy)
+
+    async def catch_up(self) -> None:
+        """Read what was published or decided since, a little at a time. Raises StorageError."""
+        async with self._reading:
+            while not isinstance(self._store, Reader):
+                waiting = await self._store.run(unread, originality.AT_ONCE)
+                if waiting:  # words are counted in a thread of their own: the database's serves others meanwhile
+                    await self._store.run(record, await asyncio.to_thread(originality.read, waiting), waiting)
+                if len(waiting) < originality.AT_ONCE:
+                    return
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Read new texts as they come, so that whoever asks need not wait, nor somebody who may only read."""
+        reading = asyncio.create_task(self._keep_up(), name="guard")
+        try:
+            yield
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _keep_up(self) -> None:
+        while True:
+            try:
+                await self.catch_up()
+            except MynahError as error:  # whoever asks next is told
+                log.error("New posts cannot be read: %s", error)
+            await asyncio.sleep(_READ_EVERY_S)
+
+    async def profile(self, persona: Persona) -> Profile:
+        """How the persona writes. Raises StorageError."""
+        key = persona.current_clone_id or persona.id
+        if key not in self._profiles:
+            while len(self._profiles) >= _PROFILES:
+                self._profiles.pop(next(iter(self._profiles)))
+            self._profiles[key] = await self._store.run(profile.of_persona, persona.id)
+        return self._profiles[key]
+
+    def _rules(self) -> Rules:
+        """As they are set now. Raises GuardError for a list that cannot be read."""
+        set_ = self._settings.guard
+        return Rules(
+            mentions=set_.mentions,
+            hashtags=set_.hashtags,
+            links=set_.links,
+            blocked=blocked.from_file(self._file(set_.blocked_words)) if set_.blocked_words else blocked.NO_WORDS,
+            toxic=blocked.toxic(set_.toxic_words),
+        )
+
+    def _file(self, name: str) -> Path:
+        beside = self._settings.config_file.parent if self._settings.config_file else Path()
+        return beside / Path(name).expanduser()

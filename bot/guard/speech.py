@@ -1,0 +1,138 @@
+"""A persona speaks, and only what may leave is heard; the rest is written anew, a limited number of times.
+
+Why texts were refused is counted; what they said is kept nowhere.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.errors import GuardError, VoiceError
+from bot.guard.guard import Guard, Verdict
+from bot.guard.reranker import Reranker
+from bot.guard.rules import SENTENCES, Reason
+from bot.settings import Settings
+from bot.speakers import Ready, Speakers
+from bot.voice.service import Voice
+from storage import choices
+from storage.database import Reader, Store
+from storage.personas import Persona
+
+_SEEDS = 2**31
+_DRAWS = 1_000
+"""More seeds than the voice uses for one request: another round begins after them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A post that may leave, and who wrote it."""
+
+    text: str
+    version: int
+    clone_id: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Nothing that was written may leave."""
+
+    reasons: tuple[tuple[Reason, int], ...]
+    """Each with its number of texts, the commonest first."""
+
+    @property
+    def reason(self) -> str:
+        """For a person."""
+        written = sum(times for _, times in self.reasons)
+        counted = ", ".join(f"{reason} ({times})" for reason, times in self.reasons)
+        return f"None of {written} texts may leave: {counted}. {SENTENCES[self.reasons[0][0]]}"
+
+
+class Guarded:
+    """The voice, behind the guard."""
+
+    def __init__(
+        self, settings: Settings, store: Store, speakers: Speakers, voice: Voice, guard: Guard, reranker: Reranker
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._speakers = speakers
+        self._voice = voice
+        self._guard = guard
+        self._reranker = reranker
+
+    async def speak(
+        self, persona: Persona, prompt: str = "", *, target: str = "x", seed: int | None = None
+    ) -> Spoken | Rejected:
+        """One post that may leave, the most promising of several.
+
+        Raises:
+            NotFound, StorageError, TrainerFailed, VoiceError: where the persona cannot speak.
+        """
+        ready = await self._speakers.find(persona.handle)
+        seed = secrets.randbelow(_SEEDS) if seed is None else seed
+        refused: Counter[Reason] = Counter()
+        for attempt in range(self._settings.guard.rounds):
+            texts = await self._say(ready, prompt, self._settings.guard.candidates, seed + attempt * _DRAWS)
+            verdicts = [(text, await self._guard.check(text, ready.persona, target=target)) for text in texts]
+            refused.update(self._reasons(verdicts))
+            if may_leave := [text for text, verdict in verdicts if verdict.ok]:
+                best = await self._reranker.ordered(may_leave, await self._guard.profile(ready.persona))
+                await self._count(persona, refused)
+                return Spoken(best[0], ready.clone.version, ready.clone.id, seed)
+        await self._count(persona, refused)
+        return Rejected(tuple(refused.most_common()))
+
+    async def say(self, ready: Ready, prompt: str, count: int, seed: int, context: Sequence[str] = ()) -> list[str]:
+        """Up to `count` texts that are nobody's yet, for whoever asked; at least one. The same seed says the same.
+
+        `context` is what was said before, oldest first.
+
+        Raises:
+            GuardError: where everything that came out is somebody's already, or that cannot be told.
+            StorageError, TrainerFailed, VoiceError.
+        """
+        said: list[str] = []
+        refused: Counter[Reason] = Counter()
+        for attempt in range(self._settings.guard.rounds):
+            try:
+                texts = await self._say(ready, prompt, count - len(said), seed + attempt * _DRAWS, context)
+            except VoiceError:
+                if attempt == 0:
+                    raise
+                break
+            verdicts = [
+                (text, await self._guard.check_originality(text, ready.persona, prompt=prompt)) for text in texts
+            ]
+            said += [text for text, verdict in verdicts if verdict.ok and text not in said]
+            refused.update(reasons := self._reasons(verdicts))
+            if not reasons or len(said) == count:
+                break
+            if "cannot tell" in reasons:
+                raise GuardError("Nothing can be said now.", verdicts[-1][1].detail)
+        await self._count(ready.persona, refused)
+        if not said:
+            raise GuardError(
+                f"All {refused.total()} texts that @{ready.persona.handle} came up with are somebody's posts already, "
+                "or nearly so.",
+                "Try another prompt, or another seed; a persona that learned from few posts repeats them.",
+            )
+        return said
+
+    async def _say(self, ready: Ready, prompt: str, count: int, seed: int, context: Sequence[str] = ()) -> list[str]:
+        speaker = await self._speakers.speaker(ready)
+        timeout_s = self._settings.voice.timeout_s
+        return await self._voice.speak(speaker, prompt, count, seed, ready.recipe.sampling, timeout_s, context)
+
+    def _reasons(self, verdicts: list[tuple[str, Verdict]]) -> list[Reason]:
+        return [verdict.reason for _, verdict in verdicts if verdict.reason is not None]
+
+    async def _count(self, persona: Persona, refused: Counter[Reason]) -> None:
+        if isinstance(self._store, Reader):
+            return
+        for reason, times in refused.items():
+            await self._store.run(choices.count_refusal, persona.id, reason, times, datetime.now(UTC))

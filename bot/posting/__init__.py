@@ -1,0 +1,1 @@
+"""Posts leave here: each exactly once, or with the reason why not."""

@@ -1,0 +1,211 @@
+"""What is left of a person who is forgotten or opts out: nothing that can be read, in any file of the data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from bot.app import App, running
+from bot.errors import CommandError, NotFound, OptedOut
+from bot.requests import BlendRequest, CloneRequest
+from bot.settings import Settings
+from storage import blends, clones, consents, evaluations, learning, notices, optouts, personas, posts
+from storage.evaluations import Measured
+from storage.ids import new_id
+from storage.learning import CorpusPost
+from storage.posts import Post
+
+SECRET = "a teaspoon of thunder under the stairs"
+HANDLE = "quillfeather"
+MEMBER = "281474976710656"
+
+
+@asynccontextmanager
+async def mynah(data: Path) -> AsyncIterator[App]:
+    async with running(Settings(data_dir=data), make_clones=False) as app:
+        yield app
+
+
+def live(db: Database, handle: str, text: str, requested_by: str = "console") -> str:
+    """A persona who learned, spoke and was judged beside others; returns the clone's id."""
+    persona = personas.ensure(db, handle, handle.title(), "csv")
+    posts.add(db, persona.id, [Post("csv", "1", handle, None, text)])
+    clone = clones.enqueue(db, persona.id, "mynah", "{}", "gpt2", 1, requested_by, f"/home/{handle}.csv")
+    clones.move(db, clone.id, "collecting")
+    clones.move(db, clone.id, "training")
+    learning.record_corpus(db, clone.id, [CorpusPost("1", "train", text)])
+    learning.add_sample(db, clone.id, 1, "", text)
+    clones.move(db, clone.id, "ready")
+    consents.record(
+        db, persona.id, "own_word" if requested_by != "console" else "owner", requested_by, requested_by, "csv"
+    )
+    return clone.id
+
+
+def left(data: Path, *marks: str) -> list[str]:
+    """Files whose names or bytes hold one of these."""
+    return [
+        str(path.relative_to(data))
+        for path in data.rglob("*")
+        for mark in marks
+        if mark in path.name or (path.is_file() and mark.encode() in path.read_bytes())
+    ]
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def surround(data: Path, clone_id: str) -> None:
+    """What the rest of Mynah writes for a clone."""
+    write(data / "jobs" / clone_id / "posts.jsonl", SECRET)
+    write(data / "logs" / f"trainer-{clone_id}.log", HANDLE)
+    write(data / "logs" / f"export-{clone_id}.log", HANDLE)
+    write(data / "wandb" / clone_id / "wandb" / "offline-run" / "samples.json", SECRET)
+    write(data / "cards" / clone_id / "card.html", HANDLE)
+    write(data / "cache" / "models" / clone_id / "adapter_config.json", HANDLE)
+    write(data / "cache" / "exports" / clone_id / "model.bin", SECRET)
+    write(data / "history", f"\n# 2026-11-24 09:00:00\n+/clone @{HANDLE} file=x\n\n# 2026-11-24 09:01:00\n+/models\n")
+
+
+def everything(db: Database) -> str:
+    clone_id = live(db, HANDLE, SECRET)
+    report = json.dumps({"samples": {"authorship": {"personas": [HANDLE, "grace"]}}})
+    grace = live(db, "grace", "what grace said")
+    evaluations.add(db, grace, Measured(0, None, None, None, None, None, None, report))
+    notices.add(db, "late", f"A post of @{HANDLE} was late.", "", datetime.now(UTC))
+    blend = personas.ensure(db, f"{HANDLE}-grace", "both")
+    of = {name: personas.find(db, name) for name in (HANDLE, "grace")}
+    blends.set_parts(db, blend.id, {each.id: 0.5 for each in of.values() if each})
+    return clone_id
+
+
+async def test_nothing_of_a_forgotten_person_is_left(tmp_path: Path) -> None:
+    async with mynah(tmp_path / "data") as app:
+        clone_id = await app.store.run(everything)
+        surround(tmp_path / "data", clone_id)
+        write(
+            tmp_path / "data" / "jobs" / "another" / "others.jsonl",
+            json.dumps({"person": HANDLE, "text": SECRET}) + "\n",
+        )
+        assert len(left(tmp_path / "data", SECRET, HANDLE)) > 5
+        forgotten = await app.commands.people.forget(f"@{HANDLE.upper()}")
+        assert left(tmp_path / "data", SECRET, HANDLE, clone_id) == []
+        assert "grace" in await app.commands.handles()
+    assert left(tmp_path / "data", SECRET, HANDLE) == []
+    assert (tmp_path / "data" / "history").read_text() == "\n# 2026-11-24 09:01:00\n+/models\n"
+    assert forgotten.handles == (HANDLE, f"{HANDLE}-grace")
+    assert (forgotten.posts, forgotten.versions, forgotten.samples, forgotten.consents) == (1, 1, 1, 1)
+    assert forgotten.file_bytes > 0
+
+
+async def test_whoever_opts_out_is_named_nowhere_and_refused_for_good(tmp_path: Path) -> None:
+    async with mynah(tmp_path / "data") as app:
+        await app.store.run(everything)
+        await app.commands.people.optout(f"@{HANDLE}")
+        assert left(tmp_path / "data", SECRET, HANDLE) == []
+    file = tmp_path / "posts.csv"
+    file.write_text("text,username\nhello there,quillfeather\n")
+    async with mynah(tmp_path / "data") as app:
+        for handle in (HANDLE, f"@{HANDLE.title()}", None):
+            with pytest.raises(OptedOut, match="opted out"):
+                await app.commands.clone(CloneRequest(handle, file))
+        with pytest.raises(OptedOut):
+            await app.commands.people.consent_for(HANDLE)
+        assert (await app.commands.people.privacy()).opted_out == 1
+    assert left(tmp_path / "data", HANDLE) == []
+
+
+async def test_a_file_of_somebody_who_opted_out_is_not_taken_under_another_name(tmp_path: Path) -> None:
+    file = tmp_path / "posts.csv"
+    file.write_text("text,username\n" + "hello there,quillfeather\n")
+    async with running(Settings(data_dir=tmp_path / "data")) as app:
+        await app.commands.people.optout(HANDLE)
+        async with app.cloning.listen() as updates, asyncio.timeout(20):
+            await app.commands.clone(CloneRequest("somebody", file))
+            while (update := await updates.get()).clone.state != "failed":
+                pass
+        assert update.clone.error_message == "The file is of a person who has opted out."
+        assert await app.store.run(lambda db: db.table("posts").count_where("author = ?", [HANDLE])) == 0
+
+
+async def test_a_member_of_discord_opts_out_by_id(tmp_path: Path) -> None:
+    async with mynah(tmp_path / "data") as app:
+        await app.store.run(live, HANDLE, SECRET, f"discord:{MEMBER}")
+        await app.store.run(live, "grace", "what grace said")
+        await app.commands.people.ask("77", f"discord:{MEMBER}", "5")
+        assert await app.commands.people.may_forget(HANDLE, MEMBER)
+        assert not await app.commands.people.may_forget("grace", MEMBER)
+        forgotten = await app.commands.people.optout(MEMBER, "discord")
+        assert forgotten.handles == (HANDLE,)
+        assert left(tmp_path / "data", SECRET, HANDLE, MEMBER) == []
+        with pytest.raises(OptedOut):
+            await app.commands.people.ask(MEMBER, "discord:1", "5")
+        with pytest.raises(OptedOut):
+            await app.commands.people.refuse_opted_out(HANDLE)
+        await app.commands.people.refuse_opted_out("grace")
+
+
+async def test_a_clone_in_line_is_forgotten_too(tmp_path: Path) -> None:
+    async with mynah(tmp_path / "data") as app:
+        file = tmp_path / "posts.csv"
+        file.write_text(f"text,username\n{SECRET},{HANDLE}\n")
+        await app.commands.clone(CloneRequest(HANDLE, file))
+        assert (await app.commands.people.forget(HANDLE)).handles == (HANDLE,)
+        assert await app.commands.train_status() == []
+        assert left(tmp_path / "data", HANDLE) == []
+
+
+async def test_files_that_a_crash_left_are_deleted_at_the_next_start(tmp_path: Path) -> None:
+    gone = new_id()
+    surround(tmp_path / "data", gone)
+    async with mynah(tmp_path / "data") as app:
+        assert left(tmp_path / "data" / "cards", gone) == []
+        assert left(tmp_path / "data" / "cache", gone) == []
+        assert left(tmp_path / "data" / "wandb", gone) == []
+        with pytest.raises(NotFound):
+            await app.commands.people.forget(HANDLE)
+
+
+async def test_consent_taken_back_silences_a_voice(tmp_path: Path) -> None:
+    async with mynah(tmp_path / "data") as app:
+        await app.store.run(live, HANDLE, SECRET)
+        await app.store.run(live, "grace", "what grace said")
+        await app.commands.people.withdraw(HANDLE)
+        for use in ("train", "speak", "post", "share"):
+            with pytest.raises(CommandError, match="withdrew"):
+                await app.commands.people.refuse_beyond(HANDLE, use)
+        with pytest.raises(CommandError, match="withdrew"):
+            await app.commands.clone(CloneRequest(HANDLE, None))
+        with pytest.raises(CommandError, match="withdrew"):
+            await app.commands.blend(BlendRequest((HANDLE, "grace")))
+        recorded = {each.handle: each for each in await app.commands.people.consents()}
+        assert recorded[HANDLE].withdrawn_at is not None
+        assert recorded["grace"].withdrawn_at is None
+
+
+async def test_the_policy_says_which_accounts_may_be_collected(tmp_path: Path) -> None:
+    allowed = Settings.model_validate(
+        {"data_dir": tmp_path, "consent": {"handles": "allow-list", "allowed": "@Ada bob"}}
+    )
+    async with running(allowed, make_clones=False) as app:
+        assert await app.commands.people.consent_for("@ADA") == "allow_list"
+        assert await app.commands.people.consent_for("me", connected=True) == "own_account"
+        with pytest.raises(CommandError, match="not among"):
+            await app.commands.people.consent_for("carol")
+    async with mynah(tmp_path) as app:
+        with pytest.raises(CommandError, match="Only the connected account"):
+            await app.commands.people.consent_for("ada")
+
+
+def test_an_opt_out_cannot_be_read_from_another_database() -> None:
+    assert optouts.digest("ada", b"one") != optouts.digest("ada", b"two")
+    assert optouts.digest("ada", b"one") == optouts.digest("ada", b"one")
