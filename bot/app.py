@@ -65,6 +65,7 @@ def _works(app: App) -> Iterator[AbstractAsyncContextManager[None]]:
     yield commands.guard.working()
     yield commands.x_account.connected()
     yield commands.posting.working()
+    yield commands.runner.working()
 
 
 @asynccontextmanager

@@ -173,7 +173,8 @@ async def _wandb(settings: Settings, options: argparse.Namespace) -> int:
 
 async def _family(settings: Settings, options: argparse.Namespace) -> int:
     """A command of a family, written as at the prompt."""
-    line = parse(f"/{options.command} {shlex.join(options.words)}")
+    words = [*options.words, *(["--dry-run"] if getattr(options, "dry_run", False) else [])]
+    line = parse(f"/{options.command} {shlex.join(words)}")
     family = families.of(line.name)
     assert family is not None, "the command line knows no other commands"
 
@@ -182,7 +183,7 @@ async def _family(settings: Settings, options: argparse.Namespace) -> int:
             return bool(options.yes)
         return (await asyncio.to_thread(input, f"{question} [y/N] ")).strip().lower() in ("y", "yes")
 
-    apart = line.name in family.reads
+    apart = not family.reads.isdisjoint({line.name, " ".join((line.name, *line.words[:1]))})
     async with _speaking(settings) if apart else running(settings, make_clones=False) as app:
         answer = await family.do(app.commands, line, ask)
     if options.json:

@@ -17,10 +17,11 @@ from bot import promotion
 from bot.errors import CloneFailed, OptedOut
 from bot.people import grounds
 from bot.sources import Limits, open_source
-from storage import blends, clones, consents, evaluations, learning, optouts, personas, posts, weights
+from storage import blends, clones, consents, evaluations, learning, optouts, personas, posts, weights, x_collections
 from storage.clones import Clone
 from storage.evaluations import Measured, TrackedRun
 from storage.posts import Post
+from storage.x_collections import Collection
 from trainer.catalog import file_sha256
 from trainer.protocol import (
     AnyEvent,
@@ -55,6 +56,8 @@ class Order:
     """A file whose posts are imported first."""
     goes_on_from: str | None = None
     """The clone that is refreshed."""
+    collection: Collection | None = None
+    """What is read from X first."""
     shares: Mapping[str, float] | None = None
     """A blend: persona ids, and the share of each."""
 
@@ -99,7 +102,7 @@ def enqueue(db: Database, order: Order) -> Clone:
         if order.shares:
             blends.set_parts(db, persona.id, order.shares)
         recipe, source = order.recipe, order.source
-        return clones.enqueue(
+        clone = clones.enqueue(
             db,
             persona.id,
             recipe.name,
@@ -110,6 +113,9 @@ def enqueue(db: Database, order: Order) -> Clone:
             None if source is None else str(source.resolve()),
             order.goes_on_from,
         )
+        if order.collection is not None:
+            x_collections.begin(db, clone.id, persona.id, order.collection)
+        return clone
 
 
 def import_posts(

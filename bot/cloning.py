@@ -12,11 +12,11 @@ import logging
 import shutil
 import threading
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from typing import Protocol, Unpack
 
 from sqlite_utils import Database
 
@@ -54,6 +54,16 @@ class Update:
     handle: str
     event: AnyEvent | None = None
     imported: posts.Added | None = None
+    note: str = ""
+    """Where a collection stands, or why it waits: a sentence."""
+
+
+class Collector(Protocol):
+    """Brings a clone's posts in from a service."""
+
+    async def collect(self, clone: Clone, tell: Callable[[str], Awaitable[None]]) -> posts.Added | None:
+        """What came in, or None where the clone wants nothing from there; may be cancelled, and goes on then."""
+        ...
 
 
 class TrainingFailed(CloneFailed):
@@ -74,6 +84,8 @@ class Cloning:
         self._wake = asyncio.Event()
         self._listeners: set[asyncio.Queue[Update]] = set()
         self._trainer: local.Trainer | None = None
+        self._collector: Collector | None = None
+        self._collecting: asyncio.Task[posts.Added | None] | None = None
         self._current: str | None = None
         self._cancel = threading.Event()  # read by the storage thread while it imports
         self._cancelled = False
@@ -95,6 +107,8 @@ class Cloning:
             self._stopping = True
             self._cancel.set()
             self._wake.set()
+            if self._collecting is not None:
+                self._collecting.cancel()
             if self._trainer is not None:
                 await self._trainer.stop()
             await making
@@ -116,6 +130,10 @@ class Cloning:
             elif not self._stopping:
                 await self._make(line[0])
 
+    def collect_by(self, collector: Collector) -> None:
+        """Whoever brings posts in from a service; to be said before the work begins."""
+        self._collector = collector
+
     async def submit(self, order: Order) -> Clone:
         """Put a clone in line. Once this returns, the command survives a crash.
 
@@ -136,6 +154,8 @@ class Cloning:
         elif clone_id == self._current:
             self._cancelled = True
             self._cancel.set()
+            if self._collecting is not None:
+                self._collecting.cancel()
             if self._trainer is not None:
                 await self._trainer.stop()
             await self._ended.wait()
@@ -178,8 +198,22 @@ class Cloning:
             self._ended.set()
 
     async def _collect(self, clone: Clone) -> None:
-        """Posts of the file into the database, all or none."""
+        """Posts of the file into the database, all or none; those of a service page by page."""
         await self._tell(clone)
+        if self._collector is not None and not self._cancel.is_set():
+            self._collecting = asyncio.create_task(
+                self._collector.collect(clone, lambda note: self._tell(clone, note=note))
+            )
+            try:
+                collected = await self._collecting
+            except asyncio.CancelledError:
+                if self._cancel.is_set():
+                    raise Cancelled from None
+                raise
+            finally:
+                self._collecting = None
+            if collected is not None:
+                await self._tell(clone, imported=collected)
         if clone.source_path is not None:
             imported = await self._store.run(
                 clone_records.import_posts,
@@ -251,9 +285,11 @@ class Cloning:
         await self._store.run(clones.move, clone.id, to, detail, **columns)
         await self._tell(clone)
 
-    async def _tell(self, clone: Clone, event: AnyEvent | None = None, imported: posts.Added | None = None) -> None:
+    async def _tell(
+        self, clone: Clone, event: AnyEvent | None = None, imported: posts.Added | None = None, note: str = ""
+    ) -> None:
         if self._listeners:
-            update = await self._store.run(_update, clone, event, imported)
+            update = replace(await self._store.run(_update, clone, event, imported), note=note)
             for listener in self._listeners:
                 listener.put_nowait(update)
 

@@ -22,6 +22,7 @@ from bot.drafts import Drafts
 from bot.errors import CommandError, NotFound
 from bot.evaluating import Evaluated, evaluate
 from bot.guard import Guard, Guarded
+from bot.guard.author import GuardedAuthor
 from bot.guard.reranker import Reranker
 from bot.notices import Notices
 from bot.ordering import Ordering, find_person, usable_seed
@@ -30,11 +31,16 @@ from bot.posting.outbox import Outbox
 from bot.posting.posting import Posting, posting_rules
 from bot.posting.x_account import XAccount
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
+from bot.schedules.runner import Runner, patience
+from bot.schedules.schedules import Schedules
 from bot.settings import Settings
 from bot.sharing import Newcomer
 from bot.speakers import Ready, Speakers
 from bot.voice.service import Voice
+from bot.x.asking import Asking
 from bot.x.budget import Budget
+from bot.x.collecting import Collecting
+from bot.x.connection import X
 from storage import clones, evaluations, learning, personas
 from storage.clones import Clone, Overview
 from storage.database import Store
@@ -84,17 +90,23 @@ class Commands:
         self._speakers = speakers
         self._cloning = cloning
         self.people = People(settings, store, cloning)
-        self._ordering = Ordering(settings, store, speakers, self.people)
+        self.budget = Budget(settings, store)
+        self.x = X(settings, store, self.budget)
+        asking = Asking(settings, store, self.budget, self.people)
+        self._ordering = Ordering(settings, store, speakers, self.people, asking)
         self.notices = Notices(store)
+        cloning.collect_by(Collecting(settings, store, self.budget, self.notices))
         self.guard = Guard(settings, store)
         reranker = Reranker(settings, store)
         self.guarded = Guarded(settings, store, speakers, voice, self.guard, reranker)
         self.posting = Posting(store, self.notices, partial(posting_rules, settings))
         self.drafts = Drafts(settings, store, self.guard, self.guarded, reranker, self.posting.wake)
         self.outbox = Outbox(store, self.posting, settings.zone)
-        self.budget = Budget(settings, store)
         self.x_account = XAccount(settings, store, self.notices, self.posting, self.budget)
         self.admin = Admin(store, self.posting, self.notices)
+        author = GuardedAuthor(settings, store, self.guarded)
+        self.runner = Runner(store, author, self.refresh, self.posting.wake, partial(patience, settings))
+        self.schedules = Schedules(settings, store, self.runner, author)
 
     async def clone(self, request: CloneRequest) -> Submitted:
         """Put a clone in line.
@@ -130,7 +142,6 @@ class Commands:
             raise CommandError(f"{request.count} posts cannot be said at once.", f"Ask for 1 to {MOST_POSTS_AT_ONCE}.")
         request = await self._addressed(request)
         ready = await self._speakers.find(request.handle or await self._only_handle())
-        await self.people.refuse_beyond(ready.persona.handle, "speak")
         seed = secrets.randbelow(2**31) if request.seed is None else request.seed
         texts = await self.guarded.say(ready, request.prompt, request.count, seed, request.context)
         return Said(ready.persona.handle, ready.persona.display_name, tuple(texts), seed)

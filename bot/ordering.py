@@ -15,8 +15,10 @@ from bot.people.people import People
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest
 from bot.settings import Settings
 from bot.sources import open_source
+from bot.sources.x_api import SOURCE
 from bot.speakers import Speakers
-from storage import blends, learning, personas, posts
+from bot.x.asking import Asking
+from storage import blends, clones, learning, personas, posts, x_collections
 from storage.database import Store
 from storage.personas import Persona
 from trainer.recipes import Recipe
@@ -33,14 +35,17 @@ class Ordering:
     Every method raises CommandError (OptedOut among them), NotFound or SourceError.
     """
 
-    def __init__(self, settings: Settings, store: Store, speakers: Speakers, people: People) -> None:
+    def __init__(self, settings: Settings, store: Store, speakers: Speakers, people: People, asking: Asking) -> None:
         self._settings = settings
         self._store = store
         self._speakers = speakers
         self._people = people
+        self._asking = asking
 
     async def clone(self, request: CloneRequest) -> Order:
         recipe = self._recipe(request)
+        if request.source == "x":
+            return await self._clone_from_x(request, recipe)
         file = request.file
         if file is not None:
             await asyncio.to_thread(_refuse_missing, file)
@@ -52,12 +57,24 @@ class Ordering:
         else:
             await self._refuse_without_posts(handle)
             await self._people.refuse_beyond(handle, "train")
+            await self._refuse_against_terms(handle)
         return Order(handle, recipe, self._settings.base_model, usable_seed(request.seed), request.requested_by, file)
+
+    async def _clone_from_x(self, request: CloneRequest, recipe: Recipe) -> Order:
+        if request.handle is None or request.file is not None:
+            raise CommandError("From X a clone needs a handle, and no file.", "/clone @handle source=x [depth=N]")
+        handle = personas.normalise_handle(request.handle)
+        await self._refuse_blend(handle)
+        await self._refuse_busy(handle)
+        collection = await self._asking.collection(handle, request.depth, request.ask)
+        base, seed = self._settings.base_model, usable_seed(request.seed)
+        return Order(handle, recipe, base, seed, request.requested_by, collection=collection)
 
     async def blend(self, request: BlendRequest) -> Order:
         parts = [await self._store.run(find_person, handle) for handle in request.handles]
         for part in parts:
             await self._people.refuse_beyond(part.handle, "train")
+            await self._refuse_against_terms(part.handle)
         if len({part.id for part in parts}) < 2:
             raise CommandError("A blend needs two people or more.", "/blend @a @b weights 60 40")
         if len({part.id for part in parts}) < len(parts):
@@ -93,19 +110,36 @@ class Ordering:
             await self._people.refuse_strangers(ready.persona.handle, request.requested_by)
         else:
             await self._people.refuse_beyond(ready.persona.handle, "train")
+            await self._refuse_against_terms(ready.persona.handle)
         if not await self._store.run(_knows_what_it_learned, ready.clone.id):
             raise CommandError(
                 f"Nothing says what @{ready.persona.handle} learned from.", "Clone anew: /clone @handle file=PATH"
             )
         clone = ready.clone
         recipe = ready.recipe.model_copy(update={"newest": None})
-        seed = usable_seed(request.seed)
-        return Order(ready.persona.handle, recipe, clone.base, seed, request.requested_by, request.file, clone.id)
+        seed, by = usable_seed(request.seed), request.requested_by
+        collection = None
+        if request.file is None and await self._store.run(x_collections.newest, ready.persona.id) is not None:
+            await self._refuse_busy(ready.persona.handle)
+            collection = await self._asking.collection(ready.persona.handle, None, request.ask, only_newer=True)
+        return Order(ready.persona.handle, recipe, clone.base, seed, by, request.file, clone.id, collection)
 
     async def _refuse_blend(self, handle: str) -> None:
         persona = await self._store.run(personas.find, handle)
         if persona is not None and await self._store.run(blends.is_blend, persona.id):
             raise CommandError(f"@{persona.handle} is a blend.", "Blend its people again: /blend @a @b as=NAME")
+
+    async def _refuse_busy(self, handle: str) -> None:
+        """Before anything is paid for. Raises UnderWay."""
+        persona = await self._store.run(personas.find, handle)
+        if persona is not None:
+            await self._store.run(clones.refuse_busy, persona.id)
+
+    async def _refuse_against_terms(self, handle: str) -> None:
+        """What was collected from X is learned from only where that is set."""
+        persona = await self._store.run(personas.find, handle)
+        if persona is not None and await self._store.run(posts.has_source, persona.id, SOURCE):
+            self._asking.refuse_against_terms()
 
     async def _refuse_person(self, name: str) -> None:
         """A blend's name may be new, or a blend's."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+Ask = Callable[[str], Awaitable[bool]]
+"""Puts a question to whoever gave the command; False also where nobody can answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,12 @@ class CloneRequest:
     """Learn from so many of the newest posts only."""
     requested_by: str = "console"
     seed: int | None = None
+    source: Literal["file", "x"] = "file"
+    """Where its posts are: in the file, or on X."""
+    depth: int | None = None
+    """Most posts that are read from X."""
+    ask: Ask | None = None
+    """Puts the price of what is read from X to whoever asks for the clone; without it, nothing is bought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ class RefreshRequest:
     file: Path | None = None
     requested_by: str = "console"
     seed: int | None = None
+    ask: Ask | None = None
+    """As of a clone: a persona that was collected from X is read on there first."""
 
 
 @dataclass(frozen=True, slots=True)

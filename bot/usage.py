@@ -48,6 +48,8 @@ def _families(commands: _Commands[argparse.ArgumentParser]) -> None:
             command.add_argument("words", nargs="*", metavar="WORD", help="as at the prompt")
             command.add_argument("--json", action="store_true")
             command.add_argument("--yes", action="store_true", help="answer its question with yes")
+            if "--dry-run" in form:
+                command.add_argument("--dry-run", action="store_true", help="show what it would do, and do nothing")
 
 
 def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:

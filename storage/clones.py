@@ -150,13 +150,7 @@ def enqueue(
     """
     _refuse_unwritable(source_path)
     with db.atomic():
-        persona = personas.get(db, persona_id)
-        for busy in _read(db, "where persona_id = ? and state in ('queued', 'collecting', 'training')", persona_id):
-            raise UnderWay(
-                busy.id,
-                f"Version {busy.version} of @{persona.handle} is already {busy.state}, for {busy.requested_by}.",
-                "Wait until it is ready, or cancel it first.",
-            )
+        refuse_busy(db, persona_id)
         clone_id, now = new_id(), utc_now()
         db.execute(
             """
@@ -174,6 +168,17 @@ def enqueue(
         )
         _write_history(db, clone_id, now, None, "queued", f"asked for by {requested_by}")
         return get(db, clone_id)
+
+
+def refuse_busy(db: Database, persona_id: str) -> None:
+    """Raises UnderWay while a clone of the persona is in line or being made, StorageError if there is no such persona."""
+    persona = personas.get(db, persona_id)
+    for busy in _read(db, "where persona_id = ? and state in ('queued', 'collecting', 'training')", persona_id):
+        raise UnderWay(
+            busy.id,
+            f"Version {busy.version} of @{persona.handle} is already {busy.state}, for {busy.requested_by}.",
+            "Wait until it is ready, or cancel it first.",
+        )
 
 
 def move(db: Database, clone_id: str, to: State, detail: str = "", **columns: Unpack[Columns]) -> Clone:

@@ -19,7 +19,7 @@ from typing import Literal
 
 from sqlite_utils import Database
 
-from storage.errors import StorageError
+from storage.errors import NoConsent, StorageError
 from storage.ids import new_id, utc_now, utc_text, utc_time
 
 Ground = Literal["own_archive", "own_word", "own_account", "owner", "allow_list", "policy", "invented"]
@@ -107,6 +107,27 @@ def withdraw(db: Database, persona_id: str) -> int:
             "update consents set withdrawn_at = ? where persona_id = ? and withdrawn_at is null",
             [utc_now(), persona_id],
         ).rowcount
+
+
+def refuse_beyond(db: Database, persona_id: str, use: Use) -> None:
+    """Raises NoConsent where the newest consent to a persona, or to somebody in a blend, does not cover this use."""
+    people = db.execute(
+        "select id, handle from personas where id = ? union select part_id, handle from blend_parts "
+        "join personas on personas.id = part_id where persona_id = ?",
+        [persona_id, persona_id],
+    ).fetchall()
+    for id, handle in people:
+        consent = newest(db, id)
+        if consent is not None and consent.withdrawn_at is not None:
+            raise NoConsent(
+                f"@{handle} withdrew their consent on {consent.withdrawn_at:%Y-%m-%d}.",
+                "Only they can give it again, by handing over their posts.",
+            )
+        if consent is not None and use not in consent.scope:
+            raise NoConsent(
+                f"The consent to @{handle} does not cover this ({use}).",
+                f"It covers: {', '.join(consent.scope)}. See /consents.",
+            )
 
 
 def personas_of(db: Database, subject: str) -> list[str]:

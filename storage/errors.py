@@ -2,7 +2,8 @@
 
 MynahError
 ├── storage.errors.StorageError      the database or what it holds
-│   └── UnderWay                     a clone of this persona is being made
+│   ├── UnderWay                     a clone of this persona is being made
+│   └── NoConsent                    the person did not agree to this, or does not any more
 └── bot.errors …                     what a person asked for cannot be done
 
 Each carries what happened and what to do about it, in sentences that a person can read.
@@ -24,6 +25,10 @@ class MynahError(Exception):
 
 class StorageError(MynahError):
     """The database cannot be opened, is from another version, or holds something that fails its own check."""
+
+
+class NoConsent(StorageError):
+    """The consent to a persona does not cover this use of it, or was taken back."""
 
 
 class UnderWay(StorageError):

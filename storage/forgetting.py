@@ -17,6 +17,7 @@ _REQUESTERS = {
     "outbox": "decided_by",
     "choices": "by",
     "switches": "by",
+    "confirmations": "by",
     "consents": "asked_by",
 }
 """Where it stands who asked for something: on Discord that is a member's id."""

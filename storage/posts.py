@@ -95,6 +95,12 @@ def count(db: Database, persona_id: str) -> int:
     return int(db.execute("select count(*) from posts where persona_id = ?", [persona_id]).fetchone()[0])
 
 
+def has_source(db: Database, persona_id: str, source: str) -> bool:
+    """Whether any of a persona's posts came from there."""
+    query = "select exists (select 1 from posts where persona_id = ? and source = ?)"
+    return bool(db.execute(query, [persona_id, source]).fetchone()[0])
+
+
 def _values(post: Post) -> tuple[str, str | None, str, Kind, str | None]:
     return (
         _unicode(post.author),

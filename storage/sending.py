@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
-from storage import switches
+from storage import consents, switches
+from storage.errors import NoConsent
 from storage.ids import utc_text, utc_time
 from storage.outbox import OutboxPost, get, move, read
 
@@ -203,6 +204,10 @@ def next_moment(db: Database, kind: str, now: datetime) -> datetime | None:
 
 def _why_not(db: Database, post: OutboxPost, now: datetime, a_day: int | None) -> str:
     """Why a post is skipped; empty where nothing speaks against it."""
+    try:
+        consents.refuse_beyond(db, post.persona_id, "post")
+    except NoConsent as refusal:
+        return refusal.message
     same = db.execute(
         "select sent_at from outbox where target = ? and text = ? and state = 'sent' and sent_at > ? and id != ?",
         [post.target, post.text, utc_text(now - SAME_TEXT_WITHIN), post.id],

@@ -60,6 +60,8 @@ def told(update: Update) -> list[str]:
     if update.imported is not None:
         added = update.imported
         lines = [f"{added.new:,} posts are new, {added.updated:,} changed, {added.unchanged:,} known already."]
+    elif update.note:
+        lines = [update.note]
     elif update.event is None and update.clone.state == "ready":
         clone = update.clone
         if clone.spoke_at is None:

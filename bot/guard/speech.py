@@ -18,7 +18,7 @@ from bot.guard.rules import SENTENCES, Reason
 from bot.settings import Settings
 from bot.speakers import Ready, Speakers
 from bot.voice.service import Voice
-from storage import choices
+from storage import choices, consents
 from storage.database import Reader, Store
 from storage.personas import Persona
 
@@ -71,9 +71,10 @@ class Guarded:
         """One post that may leave, the most promising of several.
 
         Raises:
-            NotFound, StorageError, TrainerFailed, VoiceError: where the persona cannot speak.
+            NoConsent, NotFound, StorageError, TrainerFailed, VoiceError: where the persona cannot speak, or may not.
         """
         ready = await self._speakers.find(persona.handle)
+        await self._store.run(consents.refuse_beyond, ready.persona.id, "post")
         seed = secrets.randbelow(_SEEDS) if seed is None else seed
         refused: Counter[Reason] = Counter()
         for attempt in range(self._settings.guard.rounds):
@@ -94,8 +95,9 @@ class Guarded:
 
         Raises:
             GuardError: where everything that came out is somebody's already, or that cannot be told.
-            StorageError, TrainerFailed, VoiceError.
+            NoConsent, StorageError, TrainerFailed, VoiceError.
         """
+        await self._store.run(consents.refuse_beyond, ready.persona.id, "speak")
         said: list[str] = []
         refused: Counter[Reason] = Counter()
         for attempt in range(self._settings.guard.rounds):

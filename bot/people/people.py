@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from sqlite_utils import Database
@@ -19,9 +18,10 @@ from bot.data_folder import DataFolder
 from bot.errors import CommandError, NotFound, OptedOut
 from bot.people import files, grounds, privacy
 from bot.people.privacy import PrivacyNotice
+from bot.people.recorded import Recorded, recorded
 from bot.settings import Settings
 from storage import clones, consents, forgetting, optouts, personas
-from storage.consents import Consent, Ground, Request, Use
+from storage.consents import Ground, Request, Use
 from storage.database import Store
 from storage.forgetting import Traces
 
@@ -62,21 +62,6 @@ class Forgotten:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """On what ground a persona is here."""
-
-    handle: str
-    ground: Ground | None
-    """None for one from before consents were kept."""
-    scope: tuple[Use, ...]
-    source: str
-    asked_by: str
-    at: datetime | None
-    withdrawn_at: datetime | None
-    words: str
-
-
 class People:
     """Whose voice may be learned and used, and how it goes away."""
 
@@ -106,22 +91,14 @@ class People:
         return grounds.ground_of_account(self._settings.consent, normal, connected=connected)
 
     async def refuse_beyond(self, handle: str, use: Use) -> None:
-        """Raises CommandError where the newest consent to a persona does not cover this use, or was withdrawn."""
-        consent = await self._store.run(_newest, handle)
-        if consent is not None and consent.withdrawn_at is not None:
-            raise CommandError(
-                f"@{personas.normalise_handle(handle)} withdrew their consent on {consent.withdrawn_at:%Y-%m-%d}.",
-                "Only they can give it again, by handing over their posts.",
-            )
-        if consent is not None and use not in consent.scope:
-            raise CommandError(
-                f"The consent to @{personas.normalise_handle(handle)} does not cover this ({use}).",
-                f"It covers: {', '.join(consent.scope)}. See /consents.",
-            )
+        """Raises NoConsent where the consent to a persona does not cover this use, or was taken back."""
+        persona = await self._store.run(personas.find, handle)
+        if persona is not None:
+            await self._store.run(consents.refuse_beyond, persona.id, use)
 
     async def consents(self) -> list[Recorded]:
         """On what ground each persona is here."""
-        return await self._store.run(_recorded)
+        return await self._store.run(recorded)
 
     async def withdraw(self, handle: str) -> None:
         """Take consent back: the clone is not trained, spoken with, posted or shared any more, and nothing is deleted.
@@ -261,38 +238,11 @@ def _persona_id(db: Database, handle: str) -> str:
     return persona.id
 
 
-def _newest(db: Database, handle: str) -> Consent | None:
-    persona = personas.find(db, handle)
-    return consents.newest(db, persona.id) if persona is not None else None
-
-
 def _withdraw(db: Database, handle: str) -> None:
     id = _persona_id(db, handle)
     if consents.newest(db, id) is None:
         consents.record(db, id, "owner", personas.normalise_handle(handle), "console", personas.get(db, id).source)
     consents.withdraw(db, id)
-
-
-def _recorded(db: Database) -> list[Recorded]:
-    found = []
-    for persona in personas.all(db):
-        consent = consents.newest(db, persona.id)
-        if consent is None:
-            found.append(Recorded(persona.handle, None, (), persona.source, "", None, None, ""))
-        else:
-            found.append(
-                Recorded(
-                    persona.handle,
-                    consent.ground,
-                    consent.scope,
-                    consent.source,
-                    consent.asked_by,
-                    consent.at,
-                    consent.withdrawn_at,
-                    grounds.in_words(consent),
-                )
-            )
-    return found
 
 
 def _is_voice_of(db: Database, handle: str, subject: str) -> bool:

@@ -95,8 +95,9 @@ def zone_of(request: ScheduleRequest, settings: Settings) -> ZoneInfo:
 
 
 def _misfire(text: str) -> Misfire:
-    if text == "skip" or text == "once" or text == "all":
-        return text
+    known: dict[str, Misfire] = {"skip": "skip", "once": "once", "all": "all"}
+    if text in known:
+        return known[text]
     raise CommandError(f"misfire is {text!r}.", "It is skip, once or all.")
 
 

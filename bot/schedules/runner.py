@@ -22,6 +22,7 @@ from bot.requests import RefreshRequest
 from bot.schedules import plan
 from bot.schedules.alarms import EVERYTHING, Alarms, SchedulerAlarms
 from bot.schedules.plan import Due, Patience, Waits
+from bot.settings import Settings
 from storage import personas, schedules
 from storage.database import Store
 from storage.errors import MynahError, UnderWay
@@ -200,6 +201,12 @@ class Runner:
         self._failed.pop(id, None)
         log.warning("Schedule %s skips a run (%s).", due.schedule.number, type(error).__name__)
         await self._store.run(plan.settle, due, "skipped", str(error), now)
+
+
+def patience(settings: Settings) -> Patience:
+    """How late a run may be, as the settings say now."""
+    schedule = settings.schedule
+    return Patience(timedelta(minutes=schedule.grace_minutes), timedelta(hours=schedule.make_up_hours))
 
 
 def _persona(db: Database, id: str) -> Persona | None:

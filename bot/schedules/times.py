@@ -136,7 +136,7 @@ def resolve(nominal: datetime, zone: tzinfo) -> datetime:
 
     As PEP 495 has it, `fold=0` is the first of two times, and in a gap it counts with the offset from before it.
     """
-    late = nominal.replace(tzinfo=zone).astimezone(UTC)
+    late = nominal.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if late.astimezone(zone).replace(tzinfo=None) == nominal:
         return late
     early = nominal.replace(tzinfo=zone, fold=1).astimezone(UTC)

@@ -11,11 +11,29 @@ from bot.settings import Settings
 from storage import x_ledger
 from storage.database import Store
 from storage.errors import MynahError
-from storage.x_ledger import Kind, Limits
+from storage.x_ledger import Kind, Limits, Line, Spent
+
+
+MICRO = 1_000_000
+"""Microdollars in a US dollar."""
 
 
 class OverBudget(MynahError):
     """A request would cost more than the budget has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What was spent, and what may be, in US dollars."""
+
+    day_spent: float
+    day_limit: float
+    month_spent: float
+    month_limit: float
+    left: float
+    """The less of what the day and the month have left."""
+    lines: tuple[Line, ...]
+    """The month's requests by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +69,32 @@ class Budget:
         Raises:
             OverBudget: where there is too little. StorageError: where nobody can tell.
         """
-        x = self._settings.x
-        limits = Limits(_microdollars(x.budget_day), _microdollars(x.budget_month))
-        price = self.price(kind)
+        limits, price = self._limits, self.price(kind)
         id = await self._store.run(x_ledger.reserve, kind, units, price, purpose, limits, self._now())
         if id is None:
             raise OverBudget("The budget for X is used up.", "See /budget; budget_day and budget_month of [x] set it.")
         return Reservation(self._store, id, self._now)
+
+    async def left(self) -> int:
+        """Microdollars that may still be spent now; never below 0."""
+        return self._left(await self._store.run(x_ledger.spent, self._now()))
+
+    async def money(self) -> Money:
+        """The budgets, what is left of them, and what the month's requests cost."""
+        now, limits = self._now(), self._limits
+        spent = await self._store.run(x_ledger.spent, now)
+        lines = await self._store.run(x_ledger.by_kind, now)
+        sums = (spent.day, limits.day, spent.month, limits.month, self._left(spent))
+        return Money(*(sum / MICRO for sum in sums), lines=tuple(lines))
+
+    @property
+    def _limits(self) -> Limits:
+        x = self._settings.x
+        return Limits(_microdollars(x.budget_day), _microdollars(x.budget_month))
+
+    def _left(self, spent: Spent) -> int:
+        limits = self._limits
+        return max(0, min(limits.day - spent.day, limits.month - spent.month))
 
     def price(self, kind: Kind) -> int:
         """Microdollars for one unit."""
@@ -67,4 +104,4 @@ class Budget:
 
 
 def _microdollars(dollars: float) -> int:
-    return int(Decimal(str(dollars)) * 1_000_000)
+    return int(Decimal(str(dollars)) * MICRO)

@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from storage import blends, choices, clones, drafts, evaluations, learning, originality, personas, posts, weights
+from storage import (
+    blends,
+    choices,
+    clones,
+    consents,
+    drafts,
+    evaluations,
+    learning,
+    originality,
+    personas,
+    posts,
+    weights,
+)
 from storage.blends import PersonHeard
 from storage.clones import Counts
 from storage.database import check
@@ -36,7 +48,9 @@ OF_PERSONS |= {
     "word_runs",
 }
 OF_PERSONS |= {"outbox", "outbox_history"}
+OF_PERSONS |= {"consents"}
 NOT_OF_PERSONS = {"_sqlite_migrations"}
+NOT_OF_PERSONS |= {"consent_requests", "opt_outs", "salts"}  # ids of Discord, and hashes
 NOT_OF_PERSONS |= {"confirmations", "notices", "own_timelines", "switches", "x_ledger"}
 NOT_OF_PERSONS |= {"rerankers"}  # weights of figures, which a person's choices have a small part in
 
@@ -65,6 +79,7 @@ def live(db: Database, handle: str, mark: str, folder: Path, own_weight: bytes) 
     blends.set_parts(db, blend.id, {persona.id: 0.5})
     blended = clones.enqueue(db, blend.id, "mynah", "{}", "gpt2", 1, mark, None)
     blends.record_people(db, blended.id, [PersonHeard(mark, 1, 0, 0, 1, 5, 0.5)])
+    consents.record(db, persona.id, "owner", mark, mark, mark, clone_id=clone.id)
     _look_at(db, persona, mark)
     return persona
 

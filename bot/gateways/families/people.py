@@ -6,7 +6,8 @@ from bot.commands import Commands
 from bot.errors import CommandError
 from bot.gateways.families.family import Answer, Asker, Family
 from bot.gateways.line import Line, refuse_words, the_handle
-from bot.people.people import Forgotten, Recorded
+from bot.people.people import Forgotten
+from bot.people.recorded import Recorded
 
 _FORMS = {
     "forget": "/forget @handle",

@@ -14,12 +14,16 @@ from sqlite_utils import Database
 
 from bot.app import App, running
 from bot.errors import CommandError, NotFound, OptedOut
+from bot.people.grounds import scope_of
 from bot.requests import BlendRequest, CloneRequest
 from bot.settings import Settings
-from storage import blends, clones, consents, evaluations, learning, notices, optouts, personas, posts
+from storage import blends, clones, consents, evaluations, learning, notices, optouts, outbox, personas, posts, sending
+from storage.consents import ALL_USES
+from storage.errors import NoConsent
 from storage.evaluations import Measured
 from storage.ids import new_id
 from storage.learning import CorpusPost
+from storage.outbox import Decided, decide
 from storage.posts import Post
 
 SECRET = "a teaspoon of thunder under the stairs"
@@ -47,6 +51,15 @@ def live(db: Database, handle: str, text: str, requested_by: str = "console") ->
         db, persona.id, "own_word" if requested_by != "console" else "owner", requested_by, requested_by, "csv"
     )
     return clone.id
+
+
+def due(db: Database, handle: str) -> str:
+    """A post that is to be published."""
+    persona = personas.find(db, handle)
+    assert persona is not None
+    id = decide(db, Decided(persona.id, None, None, "dry", "hello", datetime.now(UTC), "key", "due"))
+    assert id is not None
+    return id
 
 
 def left(data: Path, *marks: str) -> list[str]:
@@ -179,17 +192,31 @@ async def test_consent_taken_back_silences_a_voice(tmp_path: Path) -> None:
     async with mynah(tmp_path / "data") as app:
         await app.store.run(live, HANDLE, SECRET)
         await app.store.run(live, "grace", "what grace said")
+        post = await app.store.run(due, HANDLE)
         await app.commands.people.withdraw(HANDLE)
-        for use in ("train", "speak", "post", "share"):
-            with pytest.raises(CommandError, match="withdrew"):
+        for use in ALL_USES:
+            with pytest.raises(NoConsent, match="withdrew"):
                 await app.commands.people.refuse_beyond(HANDLE, use)
-        with pytest.raises(CommandError, match="withdrew"):
+        with pytest.raises(NoConsent, match="withdrew"):
             await app.commands.clone(CloneRequest(HANDLE, None))
-        with pytest.raises(CommandError, match="withdrew"):
+        with pytest.raises(NoConsent, match="withdrew"):
             await app.commands.blend(BlendRequest((HANDLE, "grace")))
+        assert await app.store.run(lambda db: sending.claim(db, post, datetime.now(UTC))) is None
+        assert "withdrew" in (await app.store.run(outbox.get, post)).reason
         recorded = {each.handle: each for each in await app.commands.people.consents()}
         assert recorded[HANDLE].withdrawn_at is not None
         assert recorded["grace"].withdrawn_at is None
+
+
+async def test_a_consent_covers_what_it_names(tmp_path: Path) -> None:
+    async with mynah(tmp_path / "data") as app:
+        await app.store.run(live, HANDLE, SECRET)
+        persona = await app.store.run(personas.find, HANDLE)
+        assert persona is not None
+        await app.store.run(consents.record, persona.id, "policy", HANDLE, "console", "x_api", scope_of("policy"))
+        await app.commands.people.refuse_beyond(HANDLE, "post")
+        with pytest.raises(NoConsent, match="does not cover this"):
+            await app.commands.push(HANDLE)
 
 
 async def test_the_policy_says_which_accounts_may_be_collected(tmp_path: Path) -> None:

@@ -86,4 +86,4 @@ def test_an_attached_file_becomes_a_voice_and_is_not_kept(home: Home, server: Lo
         )
         assert list((home.data / "uploads").iterdir()) == []
         ann.is_answered(ann.runs(channel, "say", user="ann"), 60)
-        assert len([said for said in ann.sees(channel) if not said.ephemeral]) == 2
+        assert len([said for said in ann.sees(channel) if said.seen_by is None]) == 2

@@ -10,6 +10,7 @@ from bot.gateways.discord.cogs.cloning import CloningCog
 from bot.gateways.discord.cogs.drafts import DraftsCog
 from bot.gateways.discord.cogs.people import PeopleCog
 from bot.gateways.discord.cogs.personas import PersonasCog
+from bot.gateways.discord.cogs.schedules import SchedulesCog
 from bot.gateways.discord.owner import OwnerCog
 from bot.gateways.discord.progress import Progress
 from bot.gateways.discord.speaking import SpeakingCog
@@ -21,6 +22,7 @@ COGS: tuple[type[commands.Cog], ...] = (
     CloningCog,
     PersonasCog,
     PeopleCog,
+    SchedulesCog,
     AdminCog,
     DraftsCog,
     OwnerCog,

@@ -1,0 +1,50 @@
+"""`/consents`: on what ground each voice is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlite_utils import Database
+
+from bot.people import grounds
+from storage import consents, personas
+from storage.consents import Ground, Use
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """On what ground a persona is here."""
+
+    handle: str
+    ground: Ground | None
+    """None for one from before consents were kept."""
+    scope: tuple[Use, ...]
+    source: str
+    asked_by: str
+    at: datetime | None
+    withdrawn_at: datetime | None
+    words: str
+
+
+def recorded(db: Database) -> list[Recorded]:
+    """Every persona's newest consent, by handle."""
+    found = []
+    for persona in personas.all(db):
+        consent = consents.newest(db, persona.id)
+        if consent is None:
+            found.append(Recorded(persona.handle, None, (), persona.source, "", None, None, ""))
+        else:
+            found.append(
+                Recorded(
+                    persona.handle,
+                    consent.ground,
+                    consent.scope,
+                    consent.source,
+                    consent.asked_by,
+                    consent.at,
+                    consent.withdrawn_at,
+                    grounds.in_words(consent),
+                )
+            )
+    return found
