@@ -32,6 +32,8 @@ START = datetime(2027, 1, 20, tzinfo=UTC)
 """So that the clocks of both America and Europe change within the three months."""
 SETTLES = timedelta(days=2)
 """After the last run, for what is still open."""
+_LAST_HOURS = timedelta(hours=3)
+"""What a bot that is to die gets done meanwhile."""
 _LIFE_S = 60.0
 """Real seconds in which a bot has to get on."""
 
@@ -98,6 +100,7 @@ class Months:
 
     def live(self) -> bool:
         """One bot, from its start to its death; whether it reached the end."""
+        self.unheard = 0
         ours, its = self.context.Pipe()
         bot = self.context.Process(target=live, args=(self.world, its), daemon=True)
         bot.start()
@@ -126,23 +129,28 @@ class Months:
                     bot.join(_LIFE_S)
                     return True
                 self._hear(word, pipe)
+            self._do_as_owner(pipe, now)
             if self.deaths and now >= self.deaths[0]:
                 self._die(bot)
                 return False
-            self._do_as_owner(pipe, now)
-            self.time.let_go_on(self._next_event(now))
+            self._let_go_on(now, *self.deaths[:1])
 
-    def _next_event(self, now: datetime) -> datetime:
-        """Until when nothing is to be done but by the bot."""
+    def _let_go_on(self, now: datetime, *until: datetime) -> None:
+        """Not while the bot has not said yet that it heard an order to pause or to resume."""
+        self.time.let_go_on(now if self.unheard else min(self._owner_acts(now), *until, self.end + SETTLES))
+
+    def _owner_acts(self, now: datetime) -> datetime:
+        """When the owner does something next."""
         starts = [moment for moment in self.pauses if self.pause_ends is None and now < self.last_run]
         resumes = self.resume_at if self.pause_ends is None else self.pause_ends
         others = [] if resumes is None else [resumes]
-        return min([*self.deaths[:1], *self.by_hand[:1], *starts[:1], *others, self.end + SETTLES])
+        return min([*self.by_hand[:1], *starts[:1], *others, self.end + SETTLES])
 
     def _die(self, bot: multiprocessing.process.BaseProcess) -> None:
         self.deaths.pop(0)
         self.x.reached.clear()
-        self.time.let_go_on(self.time.now() + timedelta(days=1))
+        now = self.time.now()
+        self._let_go_on(now, now + _LAST_HOURS)
         if self.draw.random() < 0.5:
             self.x.reached.wait(0.5)
             time.sleep(self.draw.uniform(0, 0.02))
@@ -158,7 +166,10 @@ class Months:
         match word.what:
             case "begun":
                 self._pause_or_resume(pipe, now)
+            case "resumed":
+                self.unheard -= 1
             case "paused":
+                self.unheard -= 1
                 if self.paused_since is None:
                     self.paused_since = now
                     self.tally.pauses += 1
@@ -211,6 +222,7 @@ class Months:
                 self.x.world.publish(self.account, f"by hand, {self.time.now()}")
 
     def _send(self, pipe: Connection, order: Order) -> None:
+        self.unheard += order.what in ("pause", "resume")
         with suppress(OSError):  # it was killed a moment ago
             pipe.send(order)
 

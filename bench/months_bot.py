@@ -37,7 +37,7 @@ from storage.personas import Persona
 
 CLIENT_TIMEOUT_S = 0.5
 POSTS_A_DAY = 28
-SETTINGS = Settings(x=X(posts_per_day=POSTS_A_DAY, budget_day=0.8, budget_month=13))
+SETTINGS = Settings(x=X(posts_per_day=POSTS_A_DAY, budget_day=0.8, budget_month=16))
 """The budgets are reached now and then."""
 _WORDS = (
     "owl",

@@ -102,6 +102,7 @@ class IdleClock:
         self._time = time
         self._lanes = lanes
         self._names = schedules
+        self._looks_again = False
         self._end = end
         self._at_end = at_end
         self._sleepers: list[_Sleeper] = []
@@ -154,6 +155,10 @@ class IdleClock:
         """Jump, if nothing is at work."""
         asyncio.get_running_loop().call_soon(self._jump)
 
+    def _look_again(self) -> None:
+        self._looks_again = False
+        self._jump()
+
     def _jump(self) -> None:
         asleep = [sleeper for sleeper in self._sleepers if not sleeper.wake.is_set() and not sleeper.alarm.is_set()]
         if self.busy or len(asleep) < self._lanes:
@@ -162,13 +167,18 @@ class IdleClock:
         if self._time.is_held or moment > self._time.horizon:
             if not self._time.is_held:
                 self._time.set(max(self._time.horizon, self.now()))
-            asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, self._jump)
+            if not self._looks_again:
+                self._looks_again = True
+                asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, self._look_again)
             return
         if moment >= self._end:
             self._time.set(max(self._end, self.now()))
             self._at_end()
             return
         self._time.set(max(moment, self.now()))
+        self._wake(asleep, moment)
+
+    def _wake(self, asleep: list[_Sleeper], moment: datetime) -> None:
         for sleeper in asleep:
             if sleeper.until <= moment:
                 sleeper.alarm.set()

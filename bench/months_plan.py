@@ -55,6 +55,11 @@ class Verdict:
     dollars: float = 0
     reasons: dict[str, int] = field(default_factory=dict)
     """Why posts were skipped in the outbox."""
+    lost_ones: list[str] = field(default_factory=list)
+
+    def lose(self, what: str) -> None:
+        self.lost += 1
+        self.lost_ones.append(what)
 
 
 def plan_schedules(db: Database, begins: datetime, ends: datetime) -> None:
@@ -94,7 +99,8 @@ def judge(db: Database, x: LocalX, account: Account, ends: datetime) -> Verdict:
         verdict.uncertain += post.maybe_sent
         verdict.contradicted += (post.state == "sent") != (texts[post.text] > 0)
         verdict.contradicted += post.state in ("skipped", "failed") and not post.reason
-        verdict.lost += post.state not in ("sent", "skipped", "failed")
+        if post.state not in ("sent", "skipped", "failed"):
+            verdict.lose(f"the post {post.key} is {post.state} since {post.state_since}, due {post.due_at}")
     times = sorted(post.created_at for post in x.posted)
     verdict.over_limit = sum(later - earlier < _DAY for earlier, later in zip(times, times[POSTS_A_DAY:], strict=False))
     days, months = Counter[str](), Counter[str]()
@@ -126,8 +132,8 @@ def _judge_runs(
         if run is None or not run.is_one:
             run = next((span for span in spans if span.due_at <= due < span.until_at), None)
         if run is None or (run.outcome == "skipped" and not run.reason):
-            verdict.lost += 1
+            verdict.lose(f"schedule {schedule.number}, {schedule.state}, handled {schedule.handled_until}: due {due}")
         elif run.outcome == "skipped":
             verdict.skipped_by_schedule += 1
         elif run.post_id not in rows:
-            verdict.lost += 1
+            verdict.lose(f"schedule {schedule.number}: the post of {due}")

@@ -29,7 +29,7 @@ from bot.gateways import console, families, figures, serving, text
 from bot.gateways.command_line import parse
 from bot.gateways.printable import printable
 from bot.gateways.text import findings_list, models_table, sentence
-from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
+from bot.requests import Ask, BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from bot.settings import Settings
 from bot.setup_base import bring
 from bot.usage import parser
@@ -70,14 +70,20 @@ async def _run(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _clone(settings: Settings, options: argparse.Namespace) -> int:
+    handle, file = options.handle, options.file
+    if options.source == "x" and handle is None and file is not None:
+        handle, file = str(file), None
     request = CloneRequest(
-        handle=options.handle,
-        file=options.file,
+        handle=handle,
+        file=file,
         recipe=options.recipe,
         heldout=True if options.heldout else None,
         newest=options.newest,
         requested_by="command line",
         seed=options.seed,
+        source=options.source,
+        depth=options.depth,
+        ask=_asker(options),
     )
     async with running(settings) as app:
         return await console.learn_once(app, app.commands.clone(request))
@@ -97,7 +103,7 @@ async def _blend(settings: Settings, options: argparse.Namespace) -> int:
 
 
 async def _refresh(settings: Settings, options: argparse.Namespace) -> int:
-    request = RefreshRequest(options.handle, options.file, "command line", options.seed)
+    request = RefreshRequest(options.handle, options.file, "command line", options.seed, _asker(options))
     async with running(settings) as app:
         return await console.learn_once(app, app.commands.refresh(request))
 
@@ -178,20 +184,26 @@ async def _family(settings: Settings, options: argparse.Namespace) -> int:
     family = families.of(line.name)
     assert family is not None, "the command line knows no other commands"
 
-    async def ask(question: str) -> bool:
-        if options.yes or not sys.stdin.isatty():
-            return bool(options.yes)
-        return (await asyncio.to_thread(input, f"{question} [y/N] ")).strip().lower() in ("y", "yes")
-
     apart = not family.reads.isdisjoint({line.name, " ".join((line.name, *line.words[:1]))})
     async with _speaking(settings) if apart else running(settings, make_clones=False) as app:
-        answer = await family.do(app.commands, line, ask)
+        answer = await family.do(app.commands, line, _asker(options))
     if options.json:
         rows = [_opened(asdict(row)) for row in answer.rows]
         print(json.dumps(rows, default=datetime.isoformat, ensure_ascii=False, indent=2))
     else:
         print("\n".join(printable(words) for words in answer.lines))
     return 0
+
+
+def _asker(options: argparse.Namespace) -> Ask:
+    """Asks whoever sits at the terminal; `--yes` answers already, and on a pipe nobody can."""
+
+    async def ask(question: str) -> bool:
+        if options.yes or not sys.stdin.isatty():
+            return bool(options.yes)
+        return (await asyncio.to_thread(input, f"{question} [y/N] ")).strip().lower() in ("y", "yes")
+
+    return ask
 
 
 async def _say(settings: Settings, options: argparse.Namespace) -> int:

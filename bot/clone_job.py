@@ -56,7 +56,7 @@ def prepare(db: Database, clone: Clone, settings: Settings) -> FinetuneJob:
         shares={part.handle: part.share for part in parts} or None,
         previous=_previous(db, clone, persona, work_dir, training.replay),
         judged_samples=settings.quality.samples,
-        others=write_others(db, persona, work_dir),
+        others=write_others(db, persona, work_dir) if settings.quality.samples else None,
         tracking=_tracking(clone, settings, folder),
     )
 

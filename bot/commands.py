@@ -105,7 +105,7 @@ class Commands:
         self.x_account = XAccount(settings, store, self.notices, self.posting, self.budget)
         self.admin = Admin(store, self.posting, self.notices)
         author = GuardedAuthor(settings, store, self.guarded)
-        self.runner = Runner(store, author, self.refresh, self.posting.wake, partial(patience, settings))
+        self.runner = Runner(store, author, self._scheduled_refresh, self.posting.wake, partial(patience, settings))
         self.schedules = Schedules(settings, store, self.runner, author)
 
     async def clone(self, request: CloneRequest) -> Submitted:
@@ -256,6 +256,10 @@ class Commands:
         ready = await self._speakers.find(handle)
         await self._voice.warm(await self._speakers.speaker(ready))
 
+    async def _scheduled_refresh(self, request: RefreshRequest) -> Submitted:
+        """Whoever made the schedule agreed to what it costs; the budgets bound it."""
+        return await self.refresh(replace(request, ask=_agreed))
+
     async def _submit(self, order: Order) -> Submitted:
         clone = await self._cloning.submit(order)
         line = await self._store.run(clones.in_line)
@@ -276,6 +280,10 @@ class Commands:
         if len(theirs) != 1:
             raise CommandError("Who should speak?", "/say @handle; /models lists who can.")
         return theirs[0]
+
+
+async def _agreed(question: str) -> bool:
+    return True
 
 
 def _refuse_unwritable(what: str, name: str) -> None:

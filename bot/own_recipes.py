@@ -61,6 +61,8 @@ def _problems(name: str, table: object) -> Iterator[str]:
 
 def _recipe(name: str, table: Mapping[str, object]) -> Recipe:
     base = RECIPES[str(table.get(_BASED_ON, MYNAH.name))].model_dump()
-    sampling = base["sampling"] | dict(table.get("sampling", {}))  # type: ignore[call-overload]  # checked above
+    given = table.get("sampling", {})
+    assert isinstance(given, Mapping)  # `_problems` saw to it
+    sampling = base["sampling"] | dict(given)
     own = {key: value for key, value in table.items() if key != _BASED_ON}
     return Recipe.model_validate(base | {"summary": "Yours."} | own | {"name": name, "sampling": sampling})

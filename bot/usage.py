@@ -54,7 +54,13 @@ def _families(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:
     clone = commands.add_parser("clone", help="learn a voice from a file of posts, and wait until it is ready")
-    clone.add_argument("file", type=Path, metavar="FILE", help="X archive (zip or folder), CSV, JSON, or text")
+    clone.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="X archive (zip or folder), CSV, JSON, or text"
+    )
+    clone.add_argument(
+        "--source", choices=("file", "x"), default="file", help="x reads an account on X: HANDLE in place of FILE"
+    )
+    clone.add_argument("--depth", type=int, metavar="N", help="read the newest N posts from X")
     clone.add_argument("--as", dest="handle", metavar="NAME", help="whose posts they are, where the file does not say")
     clone.add_argument("--recipe", metavar="R", help="mynah, huggingtweets or your own; `mynah recipe list`")
     clone.add_argument("--newest", type=int, metavar="N", help="learn from the newest N posts only")
@@ -67,6 +73,8 @@ def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:
     refresh = commands.add_parser("refresh", help="go on learning from what is new")
     refresh.add_argument("handle", metavar="HANDLE")
     refresh.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a newer file of the same person's posts")
+    for command in (clone, refresh):
+        command.add_argument("--yes", action="store_true", help="agree to what reading from X costs")
     for command in (clone, blend, refresh):
         command.add_argument("--seed", type=int, metavar="N", help="for the same weights again on this machine")
 

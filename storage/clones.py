@@ -171,7 +171,7 @@ def enqueue(
 
 
 def refuse_busy(db: Database, persona_id: str) -> None:
-    """Raises UnderWay while a clone of the persona is in line or being made, StorageError if there is no such persona."""
+    """Raises UnderWay while a clone of the persona is in line or being made, or if there is no such persona."""
     persona = personas.get(db, persona_id)
     for busy in _read(db, "where persona_id = ? and state in ('queued', 'collecting', 'training')", persona_id):
         raise UnderWay(

@@ -201,11 +201,6 @@ def binding(db: Database, channel_id: int) -> Binding | None:
     return next(_bindings(db, "where channel_id = ?", str(channel_id)), None)
 
 
-def bindings(db: Database) -> list[Binding]:
-    """Of every channel."""
-    return list(_bindings(db, "order by channel_id"))
-
-
 def forget_channel(db: Database, channel_id: int) -> None:
     """It is gone, with all that we had there."""
     with db.atomic():

@@ -61,5 +61,14 @@ def confirm(db: Database, name: str, by: str, now: datetime) -> None:
         db.execute("insert or replace into confirmations (name, by, at) values (?, ?, ?)", [name, by, utc_text(now)])
 
 
+def confirmed(db: Database, prefix: str) -> str | None:
+    """The rest of the name that was confirmed last, of those that begin so."""
+    row = db.execute(
+        "select substr(name, ?) from confirmations where substr(name, 1, ?) = ? order by at desc, rowid desc limit 1",
+        [len(prefix) + 1, len(prefix), prefix],
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def is_confirmed(db: Database, name: str) -> bool:
     return db.execute("select 1 from confirmations where name = ?", [name]).fetchone() is not None

@@ -66,9 +66,7 @@ def begin(db: Database, clone_id: str, persona_id: str, collection: Collection) 
     """Write down what a clone in line will read."""
     columns = ", ".join(("clone_id", "persona_id", *_COLUMNS))
     places = ", ".join("?" for _ in range(len(_COLUMNS) + 2))
-    db.execute(
-        f"insert into x_collections ({columns}) values ({places})", [clone_id, persona_id, *_values(collection)]
-    )
+    db.execute(f"insert into x_collections ({columns}) values ({places})", [clone_id, persona_id, *_values(collection)])
 
 
 def of_clone(db: Database, clone_id: str) -> Collection | None:

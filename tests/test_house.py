@@ -107,7 +107,7 @@ def test_bot_starts_where_no_model_library_can_be_imported() -> None:
 def test_every_package_that_is_imported_is_declared_and_the_other_way_round() -> None:
     declared = names(project()["project"]["dependencies"])
     imported = third_party(*python_files("bot", "trainer", "storage"))
-    # pydantic_core is pydantic's own; zoneinfo reads tzdata where the system has no zones, the guard badwords-py's lists.
+    # pydantic_core is pydantic's own; zoneinfo reads tzdata where there are no zones, the guard badwords-py's lists.
     assert imported - {"pydantic-core"} == declared - {"tzdata", "badwords-py"}
     dev = names(project()["dependency-groups"]["dev"])
     assert third_party(*python_files("tests", "bench")) - imported - dev == set()

@@ -1,8 +1,8 @@
 """Trainers that need not import torch, peft and transformers first, which takes longer than what a test has them do.
 
 One process has imported them and waits; each trainer is a fork of it, with the files, environment and folder of whoever
-asks, and runs the entry point of `python -m trainer`. A bot under test asks by `tests/warm_site`. Who differs in what is
-read before those imports is answered with nothing, and starts a trainer of its own.
+asks, and runs the entry point of `python -m trainer`. A bot under test asks by `tests/warm_site`. Who differs in what
+is read before those imports is answered with nothing, and starts a trainer of its own.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _serve(door: socket.socket) -> None:
     early = _early(os.environ)
     for module in _IMPORTED:
         __import__(module)
-    while sys.stdin not in select.select([sys.stdin, door], [], [])[0]:
+    while 0 not in select.select([0, door.fileno()], [], [])[0]:
         connection, _ = door.accept()
         with connection:
             keeper = os.fork()
@@ -160,7 +160,7 @@ def _keep(connection: socket.socket, early: Mapping[str, str]) -> None:
         os.close(file)
     connection.send(str(pid).encode())
     ended = os.pidfd_open(pid)
-    if ended not in select.select([ended, connection], [], [])[0]:
+    if ended not in select.select([ended, connection.fileno()], [], [])[0]:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     connection.send(str(os.waitstatus_to_exitcode(status)).encode(), socket.MSG_NOSIGNAL)

@@ -35,6 +35,7 @@ from trainer.protocol import (
     ScoreJob,
 )
 from trainer.stream import EventStream
+from trainer.tokens import NAMES, read_token
 
 LOCK_WAIT_S = 20.0
 
@@ -87,16 +88,10 @@ def _work(job: AnyJob, emit: EventStream, lifeline: Lifeline) -> None:
         logging.disable_progress_bar()
     if job.device in ("auto", "cpu"):
         os.nice(job.nice)
-    for name in ("HF_TOKEN", "WANDB_API_KEY"):
-        _read_token(name)
+    for name in NAMES:
+        if token := read_token(name):
+            os.environ[name] = token  # where the libraries look for it
     _do(job, emit, lifeline)
-
-
-def _read_token(name: str) -> None:
-    """A token may be given as the file that holds it; the libraries look for the token itself."""
-    file = os.environ.get(f"{name}_FILE")
-    if file and not os.environ.get(name):
-        os.environ[name] = Path(file).expanduser().read_text(encoding="utf-8").strip()
 
 
 def _do(job: AnyJob, emit: EventStream, lifeline: Lifeline) -> None:

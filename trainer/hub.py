@@ -1,20 +1,17 @@
 """The way to the Hub: its address, the token, a client that never waits for ever, and its troubles in words.
 
-The token comes from the environment alone (HF_TOKEN, or the file that HF_TOKEN_FILE names) and stays in the client: no
-message, event or log holds it, and `huggingface_hub` sends it to no other host. Nothing else is sent than what a person
-asked for: telemetry is off (`trainer.__main__`).
+The token comes from the environment (`trainer.tokens`) and stays in the client: no message, event or log holds it,
+and `huggingface_hub` sends it to no other host. Nothing else is sent than what a person asked for: telemetry is off
+(`trainer.__main__`).
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -30,6 +27,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from trainer.protocol import JobFailed
+from trainer.tokens import read_token
 
 RETRY_WAITS_S = (1.0, 4.0)
 """Between attempts at one request; within an upload of a file, `huggingface_hub` has a back-off of its own."""
@@ -64,34 +62,12 @@ def connect(hub_url: str) -> Hub:
     Raises:
         JobFailed: kind `refused`, where the token cannot be read or is no token.
     """
-    token = read_token()
+    token = read_token("HF_TOKEN")
     url = (hub_url or constants.ENDPOINT).rstrip("/")
     set_client_factory(lambda: httpx2.Client(follow_redirects=True, timeout=TIMEOUT))
     disable_progress_bars()
     # False, not None: with None the library looks for a token in places that the person did not name to us.
     return Hub(url, HfApi(endpoint=url, token=token or False, library_name="mynah"), token)
-
-
-def read_token() -> str | None:
-    """The token of the environment; None where it has none.
-
-    Raises:
-        JobFailed: kind `refused`. What is not printable ASCII is refused here, because it cannot stand in a header, and
-            the error that a client raises over a bad header shows it.
-    """
-    token, file = os.environ.get("HF_TOKEN", "").strip(), os.environ.get("HF_TOKEN_FILE", "")
-    if not token and file:
-        try:
-            token = Path(file).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise JobFailed(
-                "refused",
-                "HF_TOKEN_FILE names a file that cannot be read as text.",
-                "Check its path and its permissions.",
-            ) from None
-    if token and not re.fullmatch(r"[!-~]+", token):
-        raise JobFailed("refused", "HF_TOKEN holds something that is no token.", "Copy the token once more, whole.")
-    return token or None
 
 
 def patiently(request: Callable[[], T]) -> T:

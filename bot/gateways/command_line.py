@@ -10,10 +10,10 @@ from pathlib import Path
 from bot.errors import CommandError
 from bot.gateways import families
 from bot.gateways.line import Line, path, the_handle, whole_number, yes_or_no
-from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
+from bot.requests import Ask, BlendRequest, CloneRequest, RefreshRequest, SayRequest
 
 FORMS = {
-    "clone": "/clone [@handle] file=PATH [recipe=NAME] [newest=N] [heldout=yes|no] [seed=N]",
+    "clone": "/clone [@handle] file=PATH | source=x [depth=N] [recipe=NAME] [newest=N] [heldout=yes|no] [seed=N]",
     "say": '/say [@handle] [prompt="…"] [count=N] [seed=N]',
     "models": "/models",
     "blend": "/blend @a @b [@c …] [weights 60 40] [as=NAME] [recipe=NAME] [seed=N]",
@@ -31,7 +31,7 @@ FORMS = {
     "quit": "/quit",
 }
 _KEYS = {
-    "clone": ("file", "recipe", "newest", "heldout", "seed", "source"),
+    "clone": ("file", "recipe", "newest", "heldout", "seed", "source", "depth"),
     "say": ("prompt", "count", "seed"),
     "blend": ("as", "recipe", "seed"),
     "refresh": ("file", "seed"),
@@ -81,15 +81,15 @@ def parse(text: str) -> Line:
     return Line(name, handle, tuple(words), options, FORMS[name])
 
 
-def clone_request(line: Line, requested_by: str) -> CloneRequest:
+def clone_request(line: Line, requested_by: str, ask: Ask | None = None) -> CloneRequest:
     """What `/clone` asks for. Raises CommandError for a value that is not allowed."""
     words = list(line.words)
     file = line.options.get("file") or (words.pop(0) if words else None)
     if words:
         raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {line.form}")
     source = line.options.get("source", "file")
-    if source not in ("file", "archive"):
-        raise CommandError(f"There is no source {source!r}.", "Posts come from a file: file=PATH")
+    if source not in ("file", "archive", "x"):
+        raise CommandError(f"There is no source {source!r}.", "Posts come from a file, file=PATH, or from X, source=x")
     return CloneRequest(
         handle=line.handle,
         file=path(file) if file else None,
@@ -98,6 +98,9 @@ def clone_request(line: Line, requested_by: str) -> CloneRequest:
         newest=whole_number(line, "newest"),
         requested_by=requested_by,
         seed=whole_number(line, "seed"),
+        source="x" if source == "x" else "file",
+        depth=whole_number(line, "depth"),
+        ask=ask,
     )
 
 
@@ -122,13 +125,14 @@ def blend_request(line: Line, requested_by: str) -> BlendRequest:
     )
 
 
-def refresh_request(line: Line, requested_by: str) -> RefreshRequest:
+def refresh_request(line: Line, requested_by: str, ask: Ask | None = None) -> RefreshRequest:
     """What `/refresh` asks for. Raises CommandError."""
     words = list(line.words)
     file = line.options.get("file") or (words.pop(0) if words else None)
     if words:
         raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {line.form}")
-    return RefreshRequest(the_handle(line), path(file) if file else None, requested_by, whole_number(line, "seed"))
+    seed = whole_number(line, "seed")
+    return RefreshRequest(the_handle(line), path(file) if file else None, requested_by, seed, ask)
 
 
 def say_request(line: Line) -> SayRequest:

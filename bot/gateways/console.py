@@ -173,6 +173,8 @@ class Console:
         ready = sorted((model.bundled, model.handle) for model in models if model.is_current)
         under_way = await self._app.commands.train_status()
         self._say(*text.greeting(settings, [handle for _, handle in ready], under_way))
+        for notice in await self._app.commands.notices.unseen():
+            self._say(f"{notice.message} {notice.hint}".rstrip())
 
     async def learn(self, order: Coroutine[object, object, Submitted]) -> None:
         """In line, then watched to its end."""
@@ -193,8 +195,8 @@ class Console:
             case "blend":
                 return commands.blend(blend_request(line, "console"))
             case "refresh":
-                return commands.refresh(refresh_request(line, "console"))
-        return commands.clone(clone_request(line, "console"))
+                return commands.refresh(refresh_request(line, "console", self._ask))
+        return commands.clone(clone_request(line, "console", self._ask))
 
     async def _versions(self, line: Line) -> None:
         commands, handle = self._app.commands, the_handle(line)

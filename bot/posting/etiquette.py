@@ -58,9 +58,8 @@ LABEL = (
 )
 
 
-def confirmation(account_id: str) -> str:
-    """The name under which an owner's word for an account is kept."""
-    return f"x-etiquette:{account_id}"
+CONFIRMATION = "x-etiquette:"
+"""What begins the name under which an owner's word is kept; the account's id ends it."""
 
 
 async def look(client: XClient, budget: Budget, *, user_auth: bool) -> Profile:

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from aiohttp import ClientResponse
 
+from bot.guard.links import find_links
 from bot.posting import published
 from bot.posting.money import Budget, Reservation
 from bot.posting.published import OwnPost, OwnTimeline
@@ -30,7 +31,7 @@ _FOR_THE_ACCOUNT = (401, 403, 404)
 _LATER = (408, 425)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class XSender:
     """One account, by its id; `client` is open, and signs or shows the account's own token (`user_auth`)."""
 
@@ -117,7 +118,7 @@ class XSender:
 
 def has_link(text: str) -> bool:
     """Whether X may find an address in a text, which makes it dearer: rather too often than too seldom."""
-    return "://" in text or any("." in word.strip(".…!?,;:'\"()") for word in text.split())
+    return "://" in text or bool(find_links(text))
 
 
 def _not_sent(error: MynahError) -> NotSent:

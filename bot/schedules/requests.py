@@ -117,14 +117,13 @@ def _moment(text: str, zone: ZoneInfo, *, end_of_day: bool = False) -> datetime:
         date = datetime.strptime(day, "%Y-%m-%d").date()  # noqa: DTZ007 - its zone comes below
     except ValueError:
         raise CommandError(f"{text!r} is no day.", "Such as 2026-12-31, or 2026-12-31T18:00.") from None
-    try:
-        if at:
-            return resolve(datetime.combine(date, parse_time(at)), zone)
-        if end_of_day:
-            return resolve(datetime.combine(date + timedelta(days=1), time(0)), zone) - SECOND
-        return resolve(datetime.combine(date, time(0)), zone)
-    except OverflowError:
-        raise CommandError(f"{text!r} is too far away.", "Such as 2026-12-31.") from None
+    if not 2000 <= date.year <= 2200:
+        raise CommandError(f"{text!r} is too far away.", "Such as 2026-12-31.")
+    if at:
+        return resolve(datetime.combine(date, parse_time(at)), zone)
+    if end_of_day:
+        return resolve(datetime.combine(date + timedelta(days=1), time(0)), zone) - SECOND
+    return resolve(datetime.combine(date, time(0)), zone)
 
 
 def _kind(rule: Rule) -> Kind:

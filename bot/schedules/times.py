@@ -76,12 +76,15 @@ class Timetable:
 
     def after(self, nominal: datetime | None) -> Iterator[Occasion]:
         """Every run whose nominal time is later, in order; after None comes the first one."""
+        last: datetime | None = None
         for this, following in _with_next(self._moments(nominal)):
             due = self._jittered(this, following)
-            if self.ends is not None and due.due > self.ends:
-                return
+            last = last or due.due
+            if (self.ends is not None and due.due > self.ends) or due.due - last > timedelta(days=EMPTY_DAYS):
+                return  # in the second case all are in quiet hours, it seems
             is_later = nominal is None or due.nominal > nominal
             if is_later and due.due >= self.begins and not self._is_quiet(due.due):
+                last = due.due
                 yield due
 
     def after_moment(self, moment: datetime) -> Iterator[Occasion]:

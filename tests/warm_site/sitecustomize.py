@@ -1,4 +1,4 @@
-"""In a bot under test, what would become a trainer has a warm one do its work (tests/warm.py), and ends as that does."""
+"""In a bot under test, what would become a trainer has a warm one work for it (tests/warm.py), and ends like it."""
 
 import os
 import sys

@@ -99,6 +99,16 @@ def hush() -> None:
     which commands it hears."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     logging.getLogger("discord.ext.commands.bot").setLevel(logging.ERROR)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_in_a_line)
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    """What discord.py logs with a traceback is told by its type: it is the network's doing, as a rule."""
+    if record.name.startswith("discord") and record.exc_info and record.exc_info[0] is not None:
+        record.msg, record.args = f"{record.getMessage()} ({record.exc_info[0].__name__})", ()
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def point_at(base_url: str) -> None:

@@ -10,22 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import discord
 from discord.ext import commands
 
 from bot.cloning import Update
 from bot.commands import Submitted
 from bot.gateways.discord import clone_facts
-from bot.gateways.discord.clone_page import PICTURE, ClonePage
-from bot.gateways.discord.views import CloneButton, ready_view
+from bot.gateways.discord.clone_messages import UNREACHABLE, CloneMessages
+from bot.gateways.discord.clone_page import ClonePage
+from bot.gateways.discord.views import CloneButton
 from storage import discord as records
 from storage.discord import ProgressMessage
 from storage.errors import MynahError
@@ -37,7 +35,6 @@ log = logging.getLogger(__name__)
 
 _GONE = (10003, 10004, 10008, 50001)
 """Channel, guild or message unknown; or the bot may not see the channel any more."""
-_UNREACHABLE = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, TimeoutError, OSError)
 _HOUR_S = 3_600.0
 _NO_PINGS = discord.AllowedMentions.none()
 
@@ -76,6 +73,7 @@ class Progress(commands.Cog):
         self._app = bot.app
         self._store = bot.app.store
         self._pace = bot.pace
+        self._messages = CloneMessages(bot)
         self._tellings: dict[str, _Telling] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -112,7 +110,7 @@ class Progress(commands.Cog):
         telling = self._hold(page)
         await self._place_in_line([page])
         try:
-            await self._send(clone_id, channel_id, page.embed())
+            await self._messages.send(clone_id, channel_id, page.embed())
             telling.shown = dict(page.embed().to_dict())
         except discord.Forbidden:
             self._tellings.pop(clone_id, None)
@@ -121,7 +119,7 @@ class Progress(commands.Cog):
                 ctx, f"@{page.handle} is in line. The bot may not write in this channel: `/train status` tells more."
             )
             return
-        except _UNREACHABLE as error:  # the row is there: it is sent with the next change
+        except UNREACHABLE as error:  # the row is there: it is sent with the next change
             log.warning("The message of clone %s could not be sent: %s.", clone_id, type(error).__name__)
         self._start(self._tell(telling))
         if interaction is not None:
@@ -206,106 +204,34 @@ class Progress(commands.Cog):
         page = telling.page
         try:
             if page.has_ended:
-                await self._end(message)
+                await self._messages.end(message)
                 return True
             embed = page.embed()
             shown = dict(embed.to_dict())
             if shown != telling.shown:
-                await self._write(message, embed)
+                await self._messages.write(message, embed)
                 telling.shown = shown
-        except (discord.NotFound, discord.Forbidden) as error:
-            if error.code not in _GONE:
-                log.warning("The message of clone %s was refused: %s.", message.clone_id, error.code)
-            await self._store.run(records.forget_progress, message.clone_id)
-            return True
-        except _UNREACHABLE as error:
+        except UNREACHABLE as error:
+            if isinstance(error, discord.HTTPException) and 400 <= error.status < 500 and error.status != 429:
+                if error.code not in _GONE:
+                    log.warning("The message of clone %s was refused: %s.", message.clone_id, error.code)
+                await self._store.run(records.forget_progress, message.clone_id)
+                return True
             log.warning("The message of clone %s could not be edited: %s.", message.clone_id, type(error).__name__)
             telling.changed.set()
             await asyncio.sleep(self._pace.retry_s)
         return False
 
-    async def _end(self, message: ProgressMessage) -> None:
-        """Say how it ended; a persona that speaks shows its predictions and its buttons."""
-        page = await self._store.run(clone_facts.load_page, message.clone_id)
-        if page is None:  # deleted meanwhile; the sweep takes care of the message
-            return
-        speaks = page.clone.state == "ready" and page.clone.spoke_at is not None
-        figures = await self._store.run(clone_facts.figures, message.clone_id) if page.clone.state == "ready" else []
-        view = ready_view(page.clone.id) if speaks else None
-        message = await self._write(message, page.embed(figures=figures), view=view)
-        if speaks and (picture := await self._picture(page)) is not None:
-            await self._write(message, page.embed(picture=True, figures=figures), view=view, picture=picture)
-        await self._store.run(records.progress_told, message.clone_id)
-
-    async def _picture(self, page: ClonePage) -> Path | None:
-        """The predictions of a clone that speaks; None where none can be drawn."""
-        try:
-            started = time.monotonic()
-            folder = await self._app.commands.card(page.handle)
-            log.info("The card of clone %s took %.1f s.", page.clone.id, time.monotonic() - started)
-        except MynahError as error:
-            log.warning("Clone %s has no picture: %s", page.clone.id, error.message)
-            return None
-        picture = folder / PICTURE
-        # The card is of the version that speaks now, which may be a newer one.
-        is_there = folder.name == page.clone.id and await asyncio.to_thread(picture.is_file)
-        return picture if is_there else None
-
-    async def _write(
-        self,
-        message: ProgressMessage,
-        embed: discord.Embed,
-        *,
-        view: discord.ui.View | None = None,
-        picture: Path | None = None,
-    ) -> ProgressMessage:
-        """Edit the message, or send it where that never happened; returns it as it is known now."""
-        if message.message_id is None:
-            sent = await self._send(message.clone_id, message.channel_id, embed)
-            message = replace(message, message_id=sent.id)
-            # Where an answer of Discord's was lost, this is the message of then, with its words of then.
-            is_new = bool(sent.embeds) and sent.embeds[0].description == embed.description
-            if is_new and view is None and picture is None:
-                return message
-        assert message.message_id is not None
-        files = [] if picture is None else [await asyncio.to_thread(discord.File, picture, PICTURE)]
-        partial = self._bot.get_partial_messageable(message.channel_id).get_partial_message(message.message_id)
-        await partial.edit(embed=embed, view=view, attachments=files, allowed_mentions=_NO_PINGS)
-        return message
-
-    async def _send(self, clone_id: str, channel_id: int, embed: discord.Embed) -> discord.Message:
-        # A ULID without its first character, which stays 0 for some millennia: a nonce has 25.
-        said = await self._bot.get_partial_messageable(channel_id).send(
-            embed=embed, nonce=clone_id[1:], allowed_mentions=_NO_PINGS
-        )
-        await self._store.run(records.progress_sent, clone_id, said.id)
-        return said
-
-    # --- clearing away
-
     async def clear_away(self) -> None:
         """Where a clone was deleted, its message shows nothing of it any more."""
         for message in await self._store.run(records.orphaned_progress):
-            await self._blank(message)
+            await self._messages.blank(message)
 
     async def _sweep(self) -> None:
         """Now and then, for clones that were deleted elsewhere."""
         while True:
             await self.clear_away()
             await asyncio.sleep(self._pace.sweep_s)
-
-    async def _blank(self, message: ProgressMessage) -> None:
-        try:
-            if message.message_id is not None:
-                channel = self._bot.get_partial_messageable(message.channel_id)
-                embed = discord.Embed(description="This clone was deleted.", colour=discord.Colour.dark_grey())
-                await channel.get_partial_message(message.message_id).edit(embed=embed, view=None, attachments=[])
-        except (discord.NotFound, discord.Forbidden):
-            pass
-        except _UNREACHABLE as error:
-            log.warning("The message of a deleted clone could not be edited: %s.", type(error).__name__)
-            return
-        await self._store.run(records.forget_progress, message.clone_id)
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work, name="discord progress")
@@ -331,5 +257,5 @@ async def _acknowledge(ctx: Asked, text: str) -> None:
             await interaction.edit_original_response(content=text, allowed_mentions=_NO_PINGS)
         elif not isinstance(ctx, discord.Interaction):
             await ctx.send(text, ephemeral=True, allowed_mentions=_NO_PINGS)
-    except _UNREACHABLE as error:  # it was obeyed all the same
+    except UNREACHABLE as error:  # it was obeyed all the same
         log.warning("A command was not answered: %s.", type(error).__name__)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.gateways.families import admin, drafts, outbox, people, schedules
+from bot.gateways.families import admin, drafts, outbox, people, schedules, x
 from bot.gateways.families.family import Answer, Asker, Family
 
 __all__ = ["FAMILIES", "Answer", "Asker", "Family", "forms", "keys", "of"]
 
-FAMILIES: tuple[Family, ...] = (outbox.FAMILY, admin.FAMILY, drafts.FAMILY, people.FAMILY, schedules.FAMILY)
+FAMILIES: tuple[Family, ...] = (outbox.FAMILY, admin.FAMILY, drafts.FAMILY, people.FAMILY, schedules.FAMILY, x.FAMILY)
 
 
 def forms() -> Mapping[str, str]:

@@ -14,6 +14,8 @@ from sqlite_utils import Database
 
 from bot.app import App, running
 from bot.errors import CommandError, NotFound, OptedOut
+from bot.gateways.families import people
+from bot.gateways.line import Line
 from bot.people.grounds import scope_of
 from bot.requests import BlendRequest, CloneRequest
 from bot.settings import Settings
@@ -236,3 +238,19 @@ async def test_the_policy_says_which_accounts_may_be_collected(tmp_path: Path) -
 def test_an_opt_out_cannot_be_read_from_another_database() -> None:
     assert optouts.digest("ada", b"one") != optouts.digest("ada", b"two")
     assert optouts.digest("ada", b"one") == optouts.digest("ada", b"one")
+
+
+@pytest.mark.parametrize("name", ["forget", "optout"])
+async def test_nothing_is_deleted_before_somebody_says_yes(tmp_path: Path, name: str) -> None:
+    asked: list[str] = []
+
+    async def no(question: str) -> bool:
+        asked.append(question)
+        return False
+
+    async with mynah(tmp_path / "data") as app:
+        await app.store.run(live, HANDLE, SECRET)
+        answer = await people.FAMILY.do(app.commands, Line(name, handle=HANDLE), no)
+        assert asked[0].startswith("Delete") and answer.lines[0].startswith("Nothing was")
+        assert HANDLE in await app.commands.handles()
+        assert (await app.commands.people.privacy()).opted_out == 0

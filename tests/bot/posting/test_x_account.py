@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -15,7 +17,10 @@ from bot.posting.posting import Posting
 from bot.posting.x_account import XAccount
 from bot.settings import Settings, Tokens
 from bot.settings.x import X
+from bot.x.access import TOKEN_FILE
 from bot.x.errors import Refused
+from bot.x.login import SCOPES
+from bot.x.token_file import TokenFile, TokenPair
 from storage import outbox, switches
 from tests.bot.posting.desk import Desk, secret
 
@@ -128,3 +133,47 @@ async def test_without_keys_posts_wait_and_say_why(desk: Desk) -> None:
     post = await desk.get(id)
     assert (post.state, post.reason) == ("due", "No account on X is connected.")
     assert [move.to_state for move in await desk.store.run(outbox.history, id)] == ["due", "claimed", "due"]
+
+
+async def logged_in(desk: Desk, folder: Path) -> Settings:
+    """Settings of an app whose account logged in by OAuth 2.0, with a token that ends in a minute."""
+    settings = Settings(
+        x=X(base_url=desk.x.url), data_dir=folder, tokens=Tokens(x_client_id=SecretStr(desk.x.door.client_id),
+        x_client_secret=SecretStr(desk.x.door.client_secret)),
+    )  # fmt: skip
+    pair = desk.x.door.token_pair(desk.account.id, SCOPES)
+    ends = datetime.now(UTC) + timedelta(minutes=1)
+    token = TokenPair(
+        access_token=SecretStr(pair.access_token), refresh_token=SecretStr(pair.refresh_token), expires_at=ends
+    )
+    TokenFile(folder / TOKEN_FILE).write(token)
+    return settings
+
+
+async def test_login_posts_with_tokens_that_are_renewed(desk: Desk, tmp_path: Path) -> None:
+    desk.account.bio = BIO
+    settings = await logged_in(desk, tmp_path)
+    account = account_of(desk, Posting(desk.store, desk.notices, clock=desk.clock), settings)
+    await desk.decide("by login")
+    async with account.connected():
+        await account.check(Answers(), "owner")
+        assert account._sender is not None
+        desk.lane._sender = account._sender
+        await desk.work()
+    assert desk.published == ["by login"]
+    assert len(desk.x.asked("POST", "/2/oauth2/token")) == 1
+
+
+async def test_login_that_ended_stops_posting_with_nothing_sent(desk: Desk, tmp_path: Path) -> None:
+    desk.account.bio = BIO
+    settings = await logged_in(desk, tmp_path)
+    account = account_of(desk, Posting(desk.store, desk.notices, clock=desk.clock), settings)
+    await account.check(Answers(), "owner")
+    desk.x.door.revoke_all()
+    id = await desk.decide("too late")
+    async with account.connected():
+        assert account._sender is not None
+        desk.lane._sender = account._sender
+        await desk.work()
+    assert (desk.published, (await desk.get(id)).state) == ([], "due")
+    assert await desk.store.run(switches.get, "halt:x") is not None

@@ -142,6 +142,9 @@ class OneChange(tzinfo):
             return self.after
         return self.after if wall.fold else self.before
 
+    def tzname(self, wall: datetime | None) -> str:
+        return "One change"
+
     def dst(self, wall: datetime | None) -> timedelta:
         return timedelta(0)
 

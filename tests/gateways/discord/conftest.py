@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -22,7 +21,6 @@ from bot.gateways.discord.bot import MynahBot
 from bot.gateways.discord.progress import Pace
 from bot.gateways.discord.sender import DiscordSender
 from bot.settings import Settings
-from tests.invented import invented_posts, write_csv
 from tests.running import Home
 from tests.servers.discord.people import Person
 from tests.servers.discord.server import LocalDiscord
@@ -108,13 +106,9 @@ def scene() -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="module")
-def ada_data(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A data folder in which @ada speaks, whose settings make it quick."""
-    folder = tmp_path_factory.mktemp("ada")
-    home = Home(folder / "data", tiny_llama)
-    done = home.run("clone", str(write_csv(folder / "posts.csv", "ada", invented_posts(90))), "--seed", "7")
-    assert done.returncode == 0, done.stderr
-    return home
+def ada_data(ada_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A data folder in which @ada speaks, for all tests of a file."""
+    return ada_home.copy(tmp_path_factory.mktemp("ada") / "data")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

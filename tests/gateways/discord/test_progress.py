@@ -98,7 +98,21 @@ async def test_a_clone_lives_in_one_message_and_talks_by_its_buttons(
         assert [file.filename for file in shown.attachments] == ["predictions.png", "bea.md"]
         assert shown.seen_by is ann.user
 
+        await _is_scheduled(scene, ready)
         await _is_deleted(app, scene, ready)
+
+
+async def _is_scheduled(scene: Scene, ready: Message) -> None:
+    """By somebody who manages the server."""
+    refused = await asyncio.to_thread(scene.ann.is_answered, scene.ann.clicks(ready, "Schedule"))
+    assert refused.content == "You may not schedule posts here. Ask whoever runs this bot."
+    owner = scene.server.owner
+    form = owner.clicks(ready, "Schedule")
+    assert (await asyncio.to_thread(owner.sees_modal, form))["title"] == "Schedule @bea"
+    sent = owner.submits(form, when="every day at 9:00", prompt="Good morning")
+    answer = await asyncio.to_thread(owner.is_answered, sent)
+    assert answer.content.startswith("@bea will post here: <t:") and "`/schedule pause 1`" in answer.content
+    assert answer.seen_by is owner.user
 
 
 async def _is_deleted(app: App, scene: Scene, ready: Message) -> None:
@@ -190,6 +204,15 @@ async def test_an_edit_that_did_not_reach_discord_is_made_again(quiet_app: App, 
         await quiet_app.commands.train_cancel(submitted.handle)
         await shows(scene, "Cancelled.")
     assert len(scene.ours()) == 1
+
+
+async def test_a_message_is_brought_up_to_date_hours_later(quiet_app: App, calm: Settings, scene: Scene) -> None:
+    submitted = await in_line(quiet_app, scene.channel)
+    async with online(scene.server, LifeBot(quiet_app, calm)):
+        message = await shows(scene, "In line: it is next.")
+        scene.server.clock.advance(20 * 3_600)
+        await quiet_app.commands.train_cancel(submitted.handle)
+        assert (await shows(scene, "Cancelled.")).id == message.id
 
 
 async def test_where_the_bot_may_not_write_whoever_asked_is_told(

@@ -59,18 +59,6 @@ async def test_a_sixteenth_persona_takes_the_place_of_the_one_silent_for_longest
         assert len(scene.ours()) == 16
 
 
-async def test_a_name_that_discord_has_hidden_rules_for_becomes_a_neutral_one(
-    app: App, settings: Settings, scene: Scene
-) -> None:
-    refused = Fault("POST", f"/channels/{scene.channel.id}/webhooks", status=400)
-    async with online(scene.server, LifeBot(app, settings)) as bot:
-        channel = await channel_of(bot, scene)
-        persona = await app.store.run(personas.ensure, "here")
-        scene.server.break_with(refused)
-        outcome = await bot.talk.webhooks.speak(channel, persona, "Hello.")
-        assert isinstance(outcome, NotSent | Sent)
-
-
 async def test_a_webhook_of_somebody_who_was_deleted_is_deleted_on_discord_too(
     app: App, settings: Settings, scene: Scene
 ) -> None:

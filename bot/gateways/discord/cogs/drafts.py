@@ -125,7 +125,12 @@ class DraftsCog(commands.Cog, name="Drafts"):
         for post in await self._store.run(drafts.unshown) if channel else []:
             where = self._bot.get_partial_messageable(int(channel))
             sent = await where.send(
-                embed=draft_embed(await self._entry(post)), view=draft_view(post.id), allowed_mentions=_NO_PINGS
+                embed=draft_embed(await self._entry(post)),
+                view=draft_view(post.id),
+                nonce=post.id[
+                    1:
+                ],  # at most 25 signs: where the bot ended before it noted this down, it is not said twice
+                allowed_mentions=_NO_PINGS,
             )
             await self._store.run(drafts.record_message, DraftMessage(post.id, channel, str(sent.id)))
 

@@ -1,0 +1,151 @@
+"""How this Mynah is connected to X: logging an account in, and asking X who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from bot.data_folder import DataFolder
+from bot.errors import CommandError
+from bot.settings import Settings
+from bot.x import access
+from bot.x.answers import UserAnswer, read_answer
+from bot.x.budget import Budget
+from bot.x.client import PUBLIC_URL
+from bot.x.errors import Unreadable
+from bot.x.login import Request
+from bot.x.paying import PayingClient
+from storage.database import Store
+from storage.errors import MynahError
+
+_BEGUN = "x-login.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One way in."""
+
+    name: str
+    is_set: bool
+    account: str = ""
+    """The handle that X knows it by, where X was asked."""
+    problem: str = ""
+
+
+class X:
+    """What `/x` does."""
+
+    def __init__(self, settings: Settings, store: Store, budget: Budget) -> None:
+        self._settings = settings
+        self._store = store
+        self._budget = budget
+        self._begun = DataFolder(settings.data_dir).root / _BEGUN
+
+    async def begin_login(self) -> Request:
+        """A login, kept until it is finished. Raises CommandError where the app's id is not set."""
+        request = access.login_of(self._settings).begin()
+        await asyncio.to_thread(_write_privately, self._begun, json.dumps(asdict(request)))
+        return request
+
+    @asynccontextmanager
+    async def awaiting_browser(self, request: Request) -> AsyncIterator[asyncio.Future[str]]:
+        """Listen on this machine for the browser that X sends back; the future is the handle that logged in.
+
+        Raises CommandError where the port is taken.
+        """
+        logged_in: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def back(heard: web.Request) -> web.Response:
+            try:
+                handle = await self.finish_login(str(heard.url), request)
+            except MynahError as error:
+                return web.Response(text=str(error), status=400)
+            if not logged_in.done():
+                logged_in.set_result(handle)
+            return web.Response(text=f"@{handle} is logged in. You may close this page.")
+
+        app = web.Application()
+        app.router.add_get("/callback", back)
+        runner = web.AppRunner(app, access_log=None)  # it would log the code
+        await runner.setup()
+        try:
+            await _listen(runner, self._settings.x.login_port)
+            yield logged_in
+        finally:
+            await runner.cleanup()
+
+    async def finish_login(self, address: str, request: Request | None = None) -> str:
+        """Log in by the address to which X sent the browser; the handle of the account.
+
+        Raises CommandError for an address of another login, XError where X refuses.
+        """
+        if request is None:
+            request = await asyncio.to_thread(_read_begun, self._begun)
+        login = access.login_of(self._settings)
+        await login.finish(request, request.code_in(address))
+        await asyncio.to_thread(self._begun.unlink, missing_ok=True)
+        base_url = self._settings.x.base_url or PUBLIC_URL
+        client = PayingClient(base_url, self._budget, "check", bearer=await login.access_token())
+        return await _who(client, user_auth=False)
+
+    async def doors(self) -> list[Door]:
+        """Each way in, tried at X where it names an account: a user read each. Raises nothing: problems are told."""
+        tokens, base_url = self._settings.tokens, self._settings.x.base_url or PUBLIC_URL
+        doors = [Door("app token (X_BEARER_TOKEN)", tokens.x_bearer_token is not None)]
+        keys, login = access.user_keys(self._settings), access.login_of(self._settings)
+        if keys is None:
+            doors.append(Door("account's keys (OAuth 1.0a)", is_set=False))
+        else:
+            client = PayingClient(base_url, self._budget, "check", user=keys)
+            doors.append(await _tried("account's keys (OAuth 1.0a)", client, user_auth=True))
+        try:
+            if not await login.is_there():
+                return [*doors, Door("login (OAuth 2.0)", is_set=False)]
+            client = PayingClient(base_url, self._budget, "check", bearer=await login.access_token())
+        except MynahError as error:
+            return [*doors, Door("login (OAuth 2.0)", is_set=True, problem=str(error))]
+        return [*doors, await _tried("login (OAuth 2.0)", client, user_auth=False)]
+
+
+async def _tried(name: str, client: PayingClient, *, user_auth: bool) -> Door:
+    try:
+        return Door(name, is_set=True, account=await _who(client, user_auth=user_auth))
+    except MynahError as error:
+        return Door(name, is_set=True, problem=str(error))
+
+
+async def _who(client: PayingClient, *, user_auth: bool) -> str:
+    """The handle that X knows these keys by."""
+    async with client:
+        answer = await read_answer(UserAnswer, await client.get_me(user_auth=user_auth))
+        await client.settle(1)
+    if answer.data is None:
+        raise Unreadable("X does not say whose keys these are.", "Try again later.")
+    return answer.data.username
+
+
+async def _listen(runner: web.AppRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+    except OSError:
+        raise CommandError(f"The port {port} of this machine is taken.", "Set another one: x.login_port.") from None
+
+
+def _write_privately(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+def _read_begun(path: Path) -> Request:
+    try:
+        return Request(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        raise CommandError("No login has begun here.", "Begin one: `mynah x login`.") from None

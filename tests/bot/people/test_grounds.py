@@ -1,0 +1,108 @@
+"""On what ground posts are used: what the file says, who gave it, what was agreed, and what a card tells of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from bot import clone_records
+from bot.errors import OptedOut
+from bot.people.grounds import ground_of_file, in_words, scope_of
+from bot.sources import Limits
+from storage import clones, consents, optouts, personas, posts
+from storage.consents import Consent, Ground
+from storage.database import open_database
+from storage.migrations import migrations
+from tests.bot.sources.archives import account_js, tweet, tweets_js, write_zip
+
+MEMBER = "281474976710656"
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    with open_database(tmp_path / "mynah.db") as db:
+        yield db
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    files = {"data/tweets.js": tweets_js(tweet("1", "hello")), "data/account.js": account_js("Ada")}
+    return write_zip(tmp_path / "archive.zip", files)
+
+
+def imported(db: Database, file: Path, requested_by: str, handle: str = "ada") -> Consent:
+    """What is recorded once a clone's file was read."""
+    persona = personas.ensure(db, handle)
+    clone = clones.enqueue(db, persona.id, "mynah", "{}", "gpt2", 1, requested_by, str(file))
+    clone_records.import_posts(db, clone, Limits(), threading.Event())
+    consent = consents.newest(db, persona.id)
+    assert consent is not None and consent.clone_id == clone.id
+    return consent
+
+
+@pytest.mark.parametrize(
+    ("source", "requested_by", "ground"),
+    [
+        ("x_archive", "console", "own_archive"),
+        ("discord_package", "discord:1@2", "own_archive"),
+        ("mastodon_archive", "console", "own_archive"),
+        ("bluesky", "console", "owner"),  # anybody can export it
+        ("bluesky", "discord:1", "own_word"),
+        ("csv", "console", "owner"),
+        ("json", "discord:1@2", "own_word"),
+        ("example", "console", "invented"),
+    ],
+)
+def test_a_file_says_on_what_ground_it_is_used(source: str, requested_by: str, ground: Ground) -> None:
+    assert ground_of_file(source, requested_by) == ground
+
+
+@pytest.mark.parametrize(
+    "ground", ["own_archive", "own_word", "own_account", "owner", "allow_list", "policy", "invented"]
+)
+def test_every_ground_is_told_on_the_card(db: Database, ground: Ground) -> None:
+    persona = personas.ensure(db, "ada")
+    consent = consents.record(db, persona.id, ground, "ada", "console", "csv", scope_of(ground))
+    assert in_words(consent).endswith(".")
+    assert ("share" in consent.scope) == (ground not in ("allow_list", "policy"))
+
+
+def test_an_archive_from_the_console_is_its_owners(db: Database, archive: Path) -> None:
+    consent = imported(db, archive, "console")
+    assert (consent.ground, consent.subject, consent.source) == ("own_archive", "ada", "x_archive")
+    assert in_words(consent) == "It is their own X archive, which only they can download, handed over to this Mynah."
+
+
+def test_what_a_member_agreed_to_is_kept_with_its_time(db: Database, archive: Path) -> None:
+    request = consents.ask(db, MEMBER, "discord:7@1", "5")
+    agreed = consents.agree(db, request.id)
+    assert agreed.agreed_at == consents.agree(db, request.id).agreed_at, "saying so twice keeps the first time"
+    consent = imported(db, archive, f"discord:{MEMBER}@1")
+    assert (consent.subject, consent.at) == (f"discord:{MEMBER}", agreed.agreed_at)
+    assert db.table("consent_requests").count == 0
+    assert consents.personas_of(db, f"discord:{MEMBER}") == [consent.persona_id]
+    assert consents.personas_of(db, "discord:28147497671065") == []
+
+
+def test_a_file_of_somebody_who_opted_out_brings_nothing(db: Database, archive: Path) -> None:
+    optouts.add(db, [optouts.digest("ada", optouts.ensure_salt(db))])
+    with pytest.raises(OptedOut):
+        imported(db, archive, "console", "somebody")
+    assert db.table("posts").count == 0 and db.table("consents").count == 0
+    assert "ada" not in json.dumps(list(db.query("select * from opt_outs")))
+
+
+def test_posts_from_before_consents_were_kept_have_the_ground_of_their_source(tmp_path: Path) -> None:
+    with Database(tmp_path / "old.db") as old:
+        migrations.apply(old, stop_before="m008_people")
+        for handle, source in (("ada", "x_archive"), ("bob", "csv"), ("a-b", "")):
+            personas.ensure(old, handle, source=source)
+        migrations.apply(old)
+        grounds = {each.subject: each.ground for each in consents.all(old)}
+        assert grounds == {"ada": "own_archive", "bob": "owner"}
+        assert posts.count(old, consents.all(old)[0].persona_id) == 0

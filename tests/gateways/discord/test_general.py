@@ -1,0 +1,144 @@
+"""What holds for all commands: who may use them, how often, how they are written, and what is answered to a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bot import config
+from bot.app import App
+from bot.app import running as app_running
+from bot.bundled import bundled_handle
+from bot.gateways.discord import sync
+from bot.gateways.discord.bot import intents
+from bot.settings import Settings
+from tests.gateways.discord.conftest import DISCORD, LifeBot, Scene, online
+from tests.running import Home
+from tests.servers.discord.people import Person
+from tests.servers.discord.things import Channel, Interaction
+
+
+@pytest.fixture(scope="module")
+def settings(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Of a Mynah in which nothing has happened yet."""
+    home = Home(tmp_path_factory.mktemp("general") / "data", tiny_llama)
+    return config.load(None, home.environ() | DISCORD)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def app(settings: Settings) -> AsyncIterator[App]:
+    async with app_running(settings, make_clones=False) as app:
+        yield app
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def tuned(settings: Settings, **changed: object) -> Settings:
+    return settings.model_copy(update={"discord": settings.discord.model_copy(update=changed)})
+
+
+async def answer(scene: Scene, what: Interaction, who: Person | None = None) -> str:
+    """What somebody is told."""
+    await scene.wait_for(lambda: what.answers and not what.answers[-1].loading, "an answer")
+    return what.answers[-1].content
+
+
+async def reads(scene: Scene, words: str, channel: Channel | None = None) -> None:
+    """Somebody sees those words in the channel."""
+    await scene.wait_for(
+        lambda: any(words in said.content for said in scene.ours(channel)), f"{words!r} in the channel"
+    )
+
+
+async def test_slash_prefix_and_mention_are_one_command(app: App, settings: Settings, scene: Scene) -> None:
+    scene.server.world.privileged |= 1 << 15
+    async with online(scene.server, LifeBot(app, settings)):
+        assert bundled_handle() in await answer(scene, scene.ann.runs(scene.channel, "models"))
+        scene.ann.types(scene.channel, "!models")
+        await reads(scene, bundled_handle())
+        scene.ann.types(scene.channel, "@Mynah models")
+        await scene.said(2)
+
+
+async def test_without_the_intent_a_mention_and_a_direct_message_are_heard(
+    app: App, settings: Settings, scene: Scene
+) -> None:
+    unprivileged = tuned(settings, message_content=False)
+    assert not intents(unprivileged).message_content
+    async with online(scene.server, LifeBot(app, unprivileged)):
+        scene.ann.types(scene.channel, "!models")
+        scene.ann.types(scene.channel, "@Mynah models")
+        await reads(scene, bundled_handle())
+        scene.ann.types(scene.ann.dm(), "!models")
+        await reads(scene, bundled_handle(), scene.ann.dm())
+        assert len(scene.ours()) == 1
+
+
+async def test_commands_are_heard_in_threads(app: App, settings: Settings, scene: Scene) -> None:
+    thread = scene.server.thread(scene.channel, "birds")
+    async with online(scene.server, LifeBot(app, settings)):
+        assert bundled_handle() in await answer(scene, scene.ann.runs(thread, "models"))
+
+
+async def test_only_those_named_may_clone_and_only_so_often(app: App, settings: Settings, scene: Scene) -> None:
+    bea = scene.server.person("bea", scene.guild)
+    async with online(scene.server, LifeBot(app, tuned(settings, may_clone=(bea.id,), clones_a_day=0))):
+        refused = await answer(scene, scene.ann.runs(scene.channel, "clone", user="somebody"))
+        assert "discord.may_clone" in refused
+        spent = await answer(scene, bea.runs(scene.channel, "clone", user="somebody"))
+        assert "Ask again tomorrow." in spent
+
+
+async def test_administration_is_the_owners(app: App, settings: Settings, scene: Scene) -> None:
+    async with online(scene.server, LifeBot(app, tuned(settings, owner=scene.server.owner.id))):
+        assert "discord.owner" in await answer(scene, scene.ann.runs(scene.channel, "admin stats"))
+        stats = await answer(scene, scene.server.owner.runs(scene.channel, "admin stats"))
+        assert "1 personas" in stats and "1 servers" in stats
+
+
+async def test_saying_too_often_is_told_in_seconds(app: App, settings: Settings, scene: Scene) -> None:
+    async with online(scene.server, LifeBot(app, tuned(settings, say_seconds=600))):
+        await answer(scene, scene.ann.runs(scene.channel, "say", user="nobody.here"))
+        assert "A little slower" in await answer(scene, scene.ann.runs(scene.channel, "say", user="nobody.here"))
+
+
+async def test_a_mistake_is_answered_with_a_sentence_and_a_hint(app: App, settings: Settings, scene: Scene) -> None:
+    async with online(scene.server, LifeBot(app, settings)):
+        wrong = await answer(scene, scene.ann.runs(scene.channel, "say", user="nobody.here"))
+        assert "@nobody.here" in wrong and "/models" in wrong
+        voiceless = await answer(scene, scene.ann.runs(scene.channel, "clone"))
+        assert voiceless.startswith("Whose voice?")
+
+
+async def test_a_file_too_large_is_not_even_fetched(app: App, settings: Settings, scene: Scene) -> None:
+    large = ("posts.csv", b"x" * 1_000_001)
+    async with online(scene.server, LifeBot(app, tuned(settings, upload_mb=1))):
+        told = await answer(scene, scene.ann.runs(scene.channel, "clone", user="ann", file=large))
+        assert "larger than 1 MB" in told and "mynah clone FILE" in told
+    uploads = Path(settings.data_dir) / "uploads"
+    assert not uploads.exists() or list(uploads.iterdir()) == []
+
+
+async def test_personas_and_recipes_are_suggested(app: App, settings: Settings, scene: Scene) -> None:
+    async with online(scene.server, LifeBot(app, settings)):
+
+        def suggested(command: str, option: str, begun: str, **others: str) -> list[str]:
+            return [
+                choice["value"] for choice in scene.ann.is_suggested(scene.channel, command, option, begun, **others)
+            ]
+
+        handle = bundled_handle()
+        assert await scene.wait_for(lambda: suggested("say", "user", handle[:3]), "suggestions") == [handle]
+        assert "mynah" in await scene.wait_for(lambda: suggested("clone", "recipe", "my"), "suggestions")
+
+
+async def test_commands_are_sent_only_where_they_changed(app: App, settings: Settings, scene: Scene) -> None:
+    async with online(scene.server, LifeBot(app, settings)) as bot:
+        await sync.sync_where_changed(bot.tree, app.store, scene.guild.id)
+        sent = len(scene.server.asked("PUT", f"/guilds/{scene.guild.id}/commands"))
+        assert not await sync.sync_where_changed(bot.tree, app.store, scene.guild.id)
+        assert len(scene.server.asked("PUT", f"/guilds/{scene.guild.id}/commands")) == sent == 1
