@@ -57,7 +57,7 @@ def m009_discord(db: Database) -> None:
     """)
 
 
-def m014_synced_commands(db: Database) -> None:
+def m015_synced_commands(db: Database) -> None:
     db.executescript("""
         create table discord_commands (
             scope text primary key,
@@ -67,4 +67,4 @@ def m014_synced_commands(db: Database) -> None:
     """)
 
 
-STEPS = (m009_discord, m014_synced_commands)
+STEPS = (m009_discord, m015_synced_commands)

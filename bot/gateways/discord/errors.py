@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NO_PINGS = discord.AllowedMentions.none()
+_THINKING = "thinking"
+"""Set in an interaction whose deferred answer is still empty."""
 _STALE = "That button is of a Mynah of before, and does nothing any more. /models lists who is here."
 
 
@@ -54,7 +56,11 @@ async def answer(ctx: commands.Context[Any], text: str) -> None:
     """To the one who asked alone where Discord can do that; in the channel where their command has expired."""
     text = cut(text, 2_000)
     try:
-        await ctx.send(text, ephemeral=True, allowed_mentions=_NO_PINGS)
+        if ctx.interaction is not None and ctx.interaction.extras.pop(_THINKING, False):
+            # An edit, which is the same when discord.py repeats it after a 5xx; a follow-up would be said twice.
+            await ctx.interaction.edit_original_response(content=text, allowed_mentions=_NO_PINGS)
+        else:
+            await ctx.send(text, ephemeral=True, allowed_mentions=_NO_PINGS)
     except discord.HTTPException as error:
         if ctx.interaction is None or error.code not in EXPIRED:
             log.warning("An answer could not be given: %s %s.", error.status, error.code)
@@ -71,6 +77,8 @@ async def acknowledge(ctx: commands.Context[Any]) -> None:
     """Tell Discord within its three seconds that the command was heard. It is obeyed also where that came too late."""
     try:
         await ctx.defer(ephemeral=True)
+        if ctx.interaction is not None:
+            ctx.interaction.extras[_THINKING] = True
     except discord.HTTPException as error:
         log.warning("A command was heard too late to be acknowledged: %s %s.", error.status, error.code)
 

@@ -42,9 +42,17 @@ def test_a_bad_hour(home: Home, hour: LocalDiscord) -> None:
                 if number % 5 == 0:
                     server.break_with(Fault("POST", "/callback", too_many=TooMany(0.2, "user")))
                 if number % 7 == 0:
-                    server.break_with(Fault("PATCH", "/messages/@original", status=502))
-                server.clock.advance(180)
+                    server.break_with(Fault("PATCH", "/messages/@original", status=502, done_first=True))
                 ann.is_answered(asked[-1], _BACK_WITHIN_S)
+                server.clock.advance(180)
+            server.gateway.cut()
+            ann.runs(channel, "models")
+            server.clock.advance(1_000)
+            server.wait_for(
+                lambda: [said for said in ann.sees(channel) if ann.mention in said.content],
+                "an answer in the channel to the command that expired",
+                _BACK_WITHIN_S,
+            )
             server.gateway.send_raw({"op": 0, "t": "MESSAGE_CREATE", "s": 10**6, "d": {"id": "not a message"}})
             server.wait_for(lambda: not server.gateway.connected, "the bot to fall over it", _BACK_WITHIN_S)
             server.wait_for(lambda: server.gateway.connected, "the bot to be back", _BACK_WITHIN_S)

@@ -30,8 +30,9 @@ def base(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
     return config.load(None, home.environ() | DISCORD)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="module")
 async def app(base: Settings) -> AsyncIterator[App]:
+    """One for each test, since one app has one supervisor."""
     async with app_running(base, make_clones=False) as app:
         yield app
 
@@ -84,6 +85,8 @@ async def test_the_owner_hears_of_new_settings_once(app: App, settings: Settings
     async with online(scene.server, LifeBot(app, settings)):
         told = (await scene.said())[0]
         assert scene.ann.mention in told.content and "Mend config.toml." in told.content
+        while await app.commands.notices.unseen():
+            await asyncio.sleep(0.05)
     async with online(scene.server, LifeBot(app, settings)):
         await asyncio.sleep(0.5)
         assert len(scene.ours()) == 1
