@@ -5,8 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database
 
 
-def m011_outbox(db: Database) -> None:
-    db.executescript("""
+_OUTBOX = """
         create table outbox (
             id text primary key,
             persona_id text not null references personas (id) on delete cascade,
@@ -84,7 +83,11 @@ def m011_outbox(db: Database) -> None:
             times integer not null default 1,
             seen_at text
         ) strict;
-    """)
+"""
+
+
+def m011_outbox(db: Database) -> None:
+    db.executescript(_OUTBOX)
 
 
 STEPS = (m011_outbox,)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from bot.config import find, load
 from bot.errors import SettingsError
-from bot.settings import Settings, is_base_url, setting_keys
+from bot.settings import Settings, setting_keys
+from bot.settings.urls import is_base_url
 
 ROOT = Path(__file__).resolve().parents[2]
 

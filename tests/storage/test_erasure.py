@@ -12,6 +12,7 @@ from storage import (
     choices,
     clones,
     consents,
+    discord,
     drafts,
     evaluations,
     learning,
@@ -55,9 +56,12 @@ OF_PERSONS |= {"outbox", "outbox_history"}
 OF_PERSONS |= {"schedules", "schedule_runs"}
 OF_PERSONS |= {"consents"}
 OF_PERSONS |= {"x_collections"}
+OF_PERSONS |= {"discord_spoken", "discord_bindings", "persona_limits"}
 NOT_OF_PERSONS = {"_sqlite_migrations"}
 NOT_OF_PERSONS |= {"consent_requests", "opt_outs", "salts"}  # ids of Discord, and hashes
 NOT_OF_PERSONS |= {"confirmations", "notices", "own_timelines", "switches", "x_requests"}
+NOT_OF_PERSONS |= {"discord_commands"}
+NOT_OF_PERSONS |= {"discord_progress", "discord_webhooks"}  # ids, by which the messages themselves are cleared away
 NOT_OF_PERSONS |= {"rerankers"}  # weights of figures, which a person's choices have a small part in
 
 
@@ -89,6 +93,9 @@ def live(db: Database, handle: str, mark: str, folder: Path, own_weight: bytes) 
     consents.record(db, persona.id, "owner", mark, mark, mark, clone_id=clone.id)
     _look_at(db, persona, mark)
     _plan(db, persona, mark)
+    discord.spoken(db, 4, persona.id, persona.created_at)
+    discord.bind(db, len(mark), 1, persona.id)
+    discord.set_blocked_words(db, persona.id, [mark])
     return persona
 
 

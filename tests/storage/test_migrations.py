@@ -62,6 +62,7 @@ ROWS = {
         insert into discord_bindings (channel_id, guild_id, persona_id, bound_at) values ('1', '5', 'P1', 'now');
         insert into persona_limits values ('P1', '["x"]');
     """,
+    "m015_synced_commands": "insert into discord_commands values ('global', 'digest', 'now');",
     "m010_schedules": """
         insert into schedules (id, number, persona_id, action, words, kind, zone, target, jitter_s, begins_at, misfire,
             state, created_by, created_at) values ('H1', 1, 'P1', 'post', 'every 3h', 'interval', 'UTC', 'x', 0, 'now',
@@ -77,8 +78,10 @@ ROWS = {
         insert into confirmations values ('x-etiquette:1', 'console', 'now');
         insert into notices (at, kind, message) values ('now', 'halt', '');
     """,
-    "m012_x_ledger": """
-        insert into x_ledger values (1, 'now', 'read', 5, 5000, 'posting', 'reserved');
+    "m012_x": """
+        insert into x_requests values ('R1', 'now', 'read', 'posting', 5, 5000, 'reserved', null);
+        insert into x_collections (clone_id, persona_id, account_id, handle, display_name, ground, depth)
+            values ('C1', 'P1', '1', 'ada', 'Ada', 'policy', 5);
     """,
     "m013_known_texts": """
         insert into texts_to_read (persona_id, text) values ('P1', 'hello');

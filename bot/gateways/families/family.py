@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bot.gateways.line import Line
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from bot.commands import Commands
 
 
@@ -19,7 +17,8 @@ class Answer:
     """What a command answers: lines for a person, and the same as rows for `--json`."""
 
     lines: tuple[str, ...]
-    rows: tuple[DataclassInstance, ...] = ()
+    rows: tuple[Any, ...] = ()
+    """Dataclasses."""
 
 
 Asker = Callable[[str], Awaitable[bool]]

@@ -35,9 +35,13 @@ def test_a_bad_hour(home: Home, hour: LocalDiscord) -> None:
         ann, channel = someone(server)
         with started(home, server) as bot:
             server.wait_for(lambda: server.gateway.connected, "the bot to be online", _BACK_WITHIN_S)
-            asked = []
+            asked = [ann.runs(channel, "models")]
+            ann.is_answered(asked[0], _BACK_WITHIN_S)  # now it knows its session, and can resume it
             for number, drop in enumerate(drops(server)):
+                sessions = server.gateway.seen["identify"]
                 drop()
+                if number == DROPS - 1:  # what is asked while there is no session reaches no bot
+                    server.wait_for(lambda: server.gateway.seen["identify"] > sessions, "a new session", _BACK_WITHIN_S)
                 asked.append(ann.runs(channel, "models"))
                 if number % 5 == 0:
                     server.break_with(Fault("POST", "/callback", too_many=TooMany(0.2, "user")))
