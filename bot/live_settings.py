@@ -26,6 +26,7 @@ _AT_START = (
     "voice.parallel",
     "voice.context_tokens",
     "voice.queue",
+    "x.base_url",
     "discord.base_url",
     "discord.message_content",
     "discord.trial_guild",

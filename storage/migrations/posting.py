@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-
 _OUTBOX = """
         create table outbox (
             id text primary key,

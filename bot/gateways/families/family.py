@@ -38,4 +38,4 @@ class Family:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Name → its options, `key=value`."""
     reads: frozenset[str] = frozenset()
-    """Those that may run beside a bot that holds the data folder, since they change nothing: `budget`, `schedule list`."""
+    """Those that change nothing, and so may run beside a bot that holds the data folder: `budget`, `schedule list`."""
