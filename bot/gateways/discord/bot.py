@@ -51,6 +51,10 @@ class MynahBot(commands.AutoShardedBot):
         for cog in COGS:
             await self.add_cog(cog(self))
         await sync.sync_where_changed(self.tree, self.app.store, self.settings.discord.trial_guild)
+        if self.settings.discord.base_url:
+            # Whatever the API names, discord.py begins its later sessions at an address of its own.
+            _, url, _ = await self.http.get_bot_gateway()
+            DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
         self._sender.bot = self
 
     async def close(self) -> None:
@@ -112,13 +116,9 @@ def _in_a_line(record: logging.LogRecord) -> bool:
 
 
 def point_at(base_url: str) -> None:
-    """Have discord.py talk to another server than Discord's: its two addresses are class attributes."""
+    """Have discord.py talk to another server than Discord's: its address is a class attribute."""
     if base_url:
         Route.BASE = base_url
-        # Only for a first connection that asks for no address; others go by what the API names.
-        url = yarl.URL(base_url)
-        scheme = "wss" if url.scheme == "https" else "ws"
-        DiscordWebSocket.DEFAULT_GATEWAY = url.with_scheme(scheme).with_path("/gateway")
 
 
 def _prefix(bot: commands.Bot, message: discord.Message) -> list[str]:
