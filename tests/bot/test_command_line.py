@@ -81,7 +81,7 @@ def test_clone_takes_a_file_with_and_without_its_name(typed: str, request_: Clon
         ("/say @ada count=-1", "count is '-1'."),
         ("/clone @ada file=a.zip b.zip", "'b.zip' is one word too many."),
         ("/clone @ada file=a.zip heldout=maybe", "heldout is 'maybe'. It is yes or no."),
-        ("/clone @ada file=a.zip source=x", "There is no source 'x'."),
+        ("/clone @ada file=a.zip source=mars", "There is no source 'mars'."),
         ("/clone @ada file=~nobody-of-that-name/a.zip", "names the home of nobody known here"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import load
+from bot.config import TOKEN_NAMES, load
 from bot.data_folder import DataFolder
 from bot.doctor import Finding, diagnose
 from bot.settings import Settings
@@ -29,7 +29,7 @@ def test_sound_machine_has_no_failure(tmp_path: Path) -> None:
     assert [name for name, finding in found.items() if finding.status == "fail"] == []
     assert list(found) == [
         *("settings", "python", "torch", "voice", "memory", "data folder", "disk", "database", "base model"),
-        *("HF_TOKEN", "WANDB_API_KEY", "hub address", "wandb address"),
+        *(*TOKEN_NAMES, "hub address", "wandb address"),
     ]
     assert "training runs on" in found["torch"].detail
     assert not (tmp_path / "data").exists()

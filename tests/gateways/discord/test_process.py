@@ -82,8 +82,10 @@ def test_an_attached_file_becomes_a_voice_and_is_not_kept(home: Home, server: Lo
         server.wait_for(lambda: server.gateway.connected, "the bot to be online", 60)
         ann.is_answered(ann.runs(channel, "clone", user="ann", file=("posts.csv", file.read_bytes())), 30)
         server.wait_for(
-            lambda: any("ready" in str(said.embeds) for said in ann.sees(channel)), "the clone to be ready", 100
+            lambda: any("Say more" in str(said.components) for said in ann.sees(channel)),
+            "the buttons of a ready clone",
+            100,
         )
         assert list((home.data / "uploads").iterdir()) == []
-        ann.is_answered(ann.runs(channel, "say", user="ann"), 60)
+        assert ann.is_answered(ann.runs(channel, "say", user="ann"), 60).content == "@ann has spoken."
         assert len([said for said in ann.sees(channel) if said.seen_by is None]) == 2
