@@ -27,9 +27,6 @@ class X(Section):
     posts_per_day: int = Field(
         default=12, ge=1, le=2_400, description="most posts in 24 hours; X allows an unverified account about 50"
     )
-    replies: bool = Field(
-        default=False, description="answer who names the bot; X wants to approve AI-written replies beforehand"
-    )
     login_port: int = Field(
         default=8723, ge=1024, le=65_535, description="port of this machine to which `mynah x login` is sent back"
     )
