@@ -16,7 +16,7 @@ run: ## set up what is missing, and start Mynah; commands may be piped in
 	@$(SET_UP) run && exec $(VENV)/python -m bot.cli run
 
 test: ## run every test
-	@$(SET_UP) dev && exec $(VENV)/python -m pytest --numprocesses auto --dist loadfile
+	@$(SET_UP) dev && exec $(VENV)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: ## check style, formatting, types and who imports whom
 	@$(SET_UP) dev && $(VENV)/ruff check && $(VENV)/ruff format --check && $(VENV)/mypy && $(VENV)/lint-imports

@@ -14,7 +14,7 @@ from tests.tiny import tiny_gpt2 as make_tiny_gpt2
 from tests.tiny import tiny_llama_gguf
 from tests.warm import end_warm_trainers
 
-settings.register_profile("mynah", deadline=None)  # a busy machine is no mistake of ours
+settings.register_profile("mynah", deadline=None, max_examples=40)  # a busy machine is no mistake of ours
 settings.load_profile("mynah")
 
 
@@ -22,6 +22,31 @@ settings.load_profile("mynah")
 def no_trainers_left() -> Iterator[None]:
     yield
     end_warm_trainers()
+
+
+LONGEST_FIRST = (
+    "test_tracking_trouble.py",
+    "test_kills.py",
+    "test_cloning.py",
+    "test_workers.py",
+    "test_sharing.py",
+    "test_x_clone.py",
+    "test_versions.py",
+    "test_failures.py",
+    "test_people_cli.py",
+    "test_tracking_training.py",
+    "test_journey.py",
+    "test_install.py",
+    "test_whatever_happens.py",
+    "test_progress.py",
+)
+"""Files that take longest, so that no worker is left with one of them in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Within a file, the order stays."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="session")
