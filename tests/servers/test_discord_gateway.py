@@ -31,7 +31,10 @@ async def test_a_dropped_session_is_resumed_and_nothing_is_missed(place: Place, 
             gateway.invalidate(resumable=True)
         else:
             gateway.close(int(how))
-        await place.wait_for(lambda: not gateway.connected, "the session to be without a connection")
+        # On a quick machine it is back before anybody can look.
+        await place.wait_for(
+            lambda: not gateway.connected or gateway.seen["resume"], "the session to be without a connection"
+        )
         place.ann.types(place.channel, "meanwhile")
         await asyncio.wait_for(bot.resumed.wait(), 20)
         await place.wait_for(lambda: len(bot.heard) == 2, "both messages")
