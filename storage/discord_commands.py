@@ -28,7 +28,7 @@ def asked_since(db: Database, since: datetime, *, by: str = "", within: str = ""
 
     `clones.requested_by` is `discord:USER@GUILD`, or `discord:USER` in direct messages.
     """
-    pattern = f"{by or 'discord:%'}@{within}" if within else f"{by}%"
+    pattern = f"{by or 'discord:%'}@{within or '%'}"
     row = db.execute(
         "select count(*) from clones where created_at >= ? and (requested_by like ? or requested_by = ?)",
         [utc_text(since), pattern, by],
