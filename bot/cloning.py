@@ -11,7 +11,6 @@ import asyncio
 import logging
 import shutil
 import threading
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from sqlite_utils import Database
 from bot import clone_job, clone_records
 from bot.clone_records import Cancelled, Made, Order
 from bot.data_folder import DataFolder
-from bot.errors import CloneFailed
+from bot.errors import CloneFailed, place_of
 from bot.launchers import local
 from bot.settings import Settings
 from bot.sources import Limits
@@ -189,8 +188,7 @@ class Cloning:
             hint = "Check the disk and the data folder with `mynah doctor`, then clone once more."
             await self._fail(clone, CloneFailed(f"The training could not be set up: {reason}.", hint), "internal")
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one clone, the line must go on
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            log.error("Clone %s met %s at %s:%s.", clone.id, type(error).__name__, frame.filename, frame.lineno)
+            log.error("Clone %s met %s at %s.", clone.id, type(error).__name__, place_of(error))
             message = f"Mynah met an error that it does not know ({type(error).__name__})."
             await self._fail(clone, CloneFailed(message, "This is a mistake in Mynah; please report it."), "internal")
         finally:

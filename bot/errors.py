@@ -15,6 +15,8 @@ MynahError (storage.errors)
 └── AlreadyRunning    another Mynah holds this data folder
 """
 
+import traceback
+
 from storage.errors import MynahError
 
 
@@ -68,3 +70,9 @@ class AlreadyRunning(MynahError):
 
 class DiscordError(MynahError):
     """Discord will not have this bot."""
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where it arose: what a log may say of an error whose words may hold a post."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"

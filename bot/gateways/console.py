@@ -8,7 +8,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +23,7 @@ from bot.bundled import bundled_handle
 from bot.cards import PAGE
 from bot.cloning import Update
 from bot.commands import Submitted
-from bot.errors import CommandError
+from bot.errors import CommandError, place_of
 from bot.gateways import families, figures, text
 from bot.gateways.command_line import (
     FORMS,
@@ -125,10 +124,8 @@ class Console:
             self._complain(error)
         except Exception as error:  # noqa: BLE001 - a mistake of ours in one command must not end the bot
             self.refused += 1
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            log.error(
-                "/%s met %s at %s:%s.", line.split()[0].strip("/!"), type(error).__name__, frame.filename, frame.lineno
-            )
+            name = line.split()[0].strip("/!")
+            log.error("/%s met %s at %s.", name, type(error).__name__, place_of(error))
             self._complain(
                 CommandError("Mynah met an error that it does not know.", "Please report it; the log names the place.")
             )

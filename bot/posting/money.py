@@ -23,14 +23,3 @@ class Budget(Protocol):
     async def reserve(self, kind: Kind, units: int = 1) -> Reservation:
         """Set money aside. Raises MynahError where there is not enough, or nobody can tell."""
         ...
-
-
-class Free:
-    """For where nothing costs anything."""
-
-    async def reserve(self, kind: Kind, units: int = 1) -> Reservation:
-        return self
-
-    async def settle(self, units: int | None = None) -> None: ...
-
-    async def release(self) -> None: ...

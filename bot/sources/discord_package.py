@@ -12,11 +12,11 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from bot.errors import NoPosts, SourceError
+from bot.sources.archive import Archive, Owner
 from bot.sources.base import Limits
 from bot.sources.files import PostFile, admit, reading
 from bot.sources.json_values import Cursor, Place, fields_in, values_at
@@ -27,27 +27,12 @@ _ID = re.compile(r"\d{1,20}")
 _HANDLE = re.compile(r"[\w.-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose package it is; both None where only the messages were asked for."""
-
-    handle: str | None = None
-    display_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    owner: Owner
-    drafts: Iterator[Draft]
-    """Lazy: SourceError and UnsafeFile come from here, too."""
-
-
 def is_package(files: Sequence[PostFile]) -> bool:
     """Whether these are a data package's files, by their names."""
     return any(_MESSAGES.fullmatch(file.name) for file in files)
 
 
-def open_package(files: Sequence[PostFile], limits: Limits, *, direct_messages: bool = False) -> Package:
+def open_package(files: Sequence[PostFile], limits: Limits, *, direct_messages: bool = False) -> Archive:
     """The owner and the messages of a package.
 
     Raises NoPosts where only direct messages are there, UnsafeFile as `admit` does.
@@ -57,7 +42,7 @@ def open_package(files: Sequence[PostFile], limits: Limits, *, direct_messages: 
     users = [file for file in files if _is_users(file.name, parts[0].name)]
     admit([*parts, *beside.values(), *users], limits)
     owner = next((found for file in users if (found := _owner_in(file, limits)).handle), Owner())
-    return Package(owner, _drafts(parts, beside, limits, direct_messages))
+    return Archive(owner, _drafts(parts, beside, limits, direct_messages))
 
 
 def _is_users(name: str, part: str) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from bot.errors import SourceError
+from bot.sources.archive import Archive, Owner
 from bot.sources.base import Limits
 from bot.sources.files import PostFile, admit, reading
 from bot.sources.html_text import text_of
@@ -26,21 +26,6 @@ _NOTES = {"Note", "Article", "Question"}
 _QUOTES = ("quote", "quoteUrl", "quoteUri", "_misskey_quote")
 _NAME = re.compile(r"[\w.-]{1,64}")
 _HEAD_BYTES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose archive it is: `user@host`, as far as it says so."""
-
-    handle: str | None = None
-    display_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    owner: Owner
-    drafts: Iterator[Draft]
-    """Lazy: SourceError and UnsafeFile come from here, too."""
 
 
 def is_archive(files: Sequence[PostFile]) -> bool:

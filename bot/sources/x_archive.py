@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from bot.errors import SourceError
+from bot.sources.archive import Archive, Owner
 from bot.sources.base import Limits
 from bot.sources.files import PostFile, admit, reading
 from bot.sources.json_values import Place, values_at
@@ -30,21 +31,6 @@ _OWN_STATUS = re.compile(r"(?:twitter|x)\.com/(\w{1,64})/status/(\d+)")
 _HEAD_BYTES = 256
 _EVIDENCE_POSTS = 5_000
 _SURE_FROM = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose archive it is, as far as it says so."""
-
-    handle: str | None = None
-    display_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    owner: Owner
-    drafts: Iterator[Draft]
-    """Lazy: SourceError and UnsafeFile come from here, too."""
 
 
 def is_archive(files: Sequence[PostFile]) -> bool:

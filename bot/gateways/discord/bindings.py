@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.errors import CommandError
 from bot.gateways.discord import hybrid
+from bot.gateways.discord.errors import answer
 from bot.gateways.discord.turns import quiet_hours
 from storage import discord as records
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 MOST_BLOCKED_WORDS = 200
 MOST_CHANCE = 0.5
 """Of answering what nobody asked: more is a persona that talks to itself."""
-_NO_PINGS = discord.AllowedMentions.none()
 
 
 class BindingsCog(commands.Cog, name="Bindings"):
@@ -34,12 +33,12 @@ class BindingsCog(commands.Cog, name="Bindings"):
     async def persona(self, ctx: commands.Context[Any]) -> None:
         binding = await self._store.run(records.binding, ctx.channel.id)
         if binding is None:
-            await _answer(ctx, "Nobody lives in this channel: `/persona bind` has somebody move in.")
+            await answer(ctx, "Nobody lives in this channel: `/persona bind` has somebody move in.")
             return
         names = {persona.id: persona.handle for persona in await self._bot.talk.everybody()}
         quiet = f", never from {binding.quiet_from} to {binding.quiet_until}" if binding.quiet_from else ""
         unasked = f"It answers {binding.chime_chance:.0%} of what nobody asked it{quiet}."
-        await _answer(
+        await answer(
             ctx,
             f"@{names[binding.persona_id]} lives here: mention the bot, and they answer. "
             + (unasked if binding.chime_chance else "They speak only when they are asked."),
@@ -53,14 +52,14 @@ class BindingsCog(commands.Cog, name="Bindings"):
         assert ctx.guild is not None
         persona = await self._bot.talk.persona(handle)
         await self._store.run(records.bind, ctx.channel.id, ctx.guild.id, persona.id)
-        await _answer(ctx, f"@{persona.handle} lives here now: mention the bot, and they answer.")
+        await answer(ctx, f"@{persona.handle} lives here now: mention the bot, and they answer.")
 
     @hybrid.subcommand(persona, "unbind", "Have the persona of this channel move out")
     @commands.guild_only()
     @commands.has_permissions(manage_channels=True)
     async def unbind(self, ctx: commands.Context[Any]) -> None:
         gone = await self._store.run(records.unbind, ctx.channel.id)
-        await _answer(ctx, "Nobody lives here any more." if gone else "Nobody lived here.")
+        await answer(ctx, "Nobody lives here any more." if gone else "Nobody lived here.")
 
     @hybrid.subcommand(persona, "chime", "How often the persona of this channel speaks unasked; 0 is never")
     @app_commands.describe(
@@ -77,13 +76,13 @@ class BindingsCog(commands.Cog, name="Bindings"):
         begins, ends = hours or (None, None)
         await self._store.run(records.set_chime, ctx.channel.id, percent / 100, begins, ends)
         if not percent:
-            await _answer(ctx, "They speak only when they are asked.")
+            await answer(ctx, "They speak only when they are asked.")
             return
         sees = (
             "" if self._bot.intents.message_content else " Mind: without the message-content intent it reads nothing."
         )
         never = f", never from {begins} to {ends}" if begins else ""
-        await _answer(ctx, f"They answer {percent:g}% of what nobody asked them{never}.{sees}")
+        await answer(ctx, f"They answer {percent:g}% of what nobody asked them{never}.{sees}")
 
     @hybrid.subcommand(persona, "words", "What a persona never says on Discord; no words lift the limit")
     @app_commands.describe(handle="whose voice", words="words or phrases, with commas between them")
@@ -96,8 +95,4 @@ class BindingsCog(commands.Cog, name="Bindings"):
             raise CommandError(f"{len(listed)} words are too many.", f"Take up to {MOST_BLOCKED_WORDS}.")
         kept = await self._store.run(records.set_blocked_words, persona.id, listed)
         limit = f"{len(kept)} words are never said by @{persona.handle} on Discord."
-        await _answer(ctx, limit if kept else f"No words are blocked for @{persona.handle}.")
-
-
-async def _answer(ctx: commands.Context[Any], text: str) -> None:
-    await ctx.send(text, ephemeral=True, allowed_mentions=_NO_PINGS)
+        await answer(ctx, limit if kept else f"No words are blocked for @{persona.handle}.")

@@ -31,6 +31,7 @@ class MynahBot(commands.AutoShardedBot):
     def __init__(self, app: App, settings: Settings, sender: DiscordSender) -> None:
         super().__init__(
             command_prefix=_prefix,
+            tree_cls=errors.Tree,
             help_command=None,  # Discord lists slash commands itself; /help points there
             intents=intents(settings),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -47,7 +48,6 @@ class MynahBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Before anything is received: cogs, buttons of before, and the commands that Discord shows."""
-        self.tree.on_error = errors.on_tree_error  # type: ignore[method-assign]
         for cog in COGS:
             await self.add_cog(cog(self))
         await sync.sync_where_changed(self.tree, self.app.store, self.settings.discord.trial_guild)

@@ -17,7 +17,7 @@ from discord.ext import commands
 from bot.data_folder import DataFolder
 from bot.errors import CommandError
 from bot.gateways.discord import uploads
-from bot.gateways.discord.errors import answer
+from bot.gateways.discord.errors import answer, privately
 from bot.gateways.discord.lengths import cut
 from bot.gateways.discord.permissions import may
 from bot.gateways.families.people import told
@@ -105,7 +105,7 @@ class ConsentButton(
                     await interaction.response.edit_message(content="They said no, and nothing is kept.", view=None)
                     await _opt_out(bot, interaction, request.member_id)
         except MynahError as error:
-            await _privately(interaction, _in_words(error))
+            await privately(interaction, str(error))
 
 
 class UploadForm(discord.ui.Modal):
@@ -128,7 +128,7 @@ class UploadForm(discord.ui.Modal):
         try:
             await _take(bot, interaction, await _theirs(bot, interaction, self._request_id), self.file.values[0])
         except MynahError as error:
-            await interaction.edit_original_response(content=_in_words(error), allowed_mentions=_NO_PINGS)
+            await interaction.edit_original_response(content=str(error), allowed_mentions=_NO_PINGS)
 
 
 class ErasureButton(
@@ -159,7 +159,7 @@ class ErasureButton(
             await _refuse_others(bot, interaction.user, self.what, self.whom)
             text = "\n".join(told(await _erase(bot, self.what, self.whom)))
         except MynahError as error:
-            text = _in_words(error)
+            text = str(error)
         if self.what == "optout":
             text += "\nNobody is cloned under that name here again; only a salted hash of it is kept."
         await interaction.edit_original_response(content=cut(text, 2_000), view=None, allowed_mentions=_NO_PINGS)
@@ -232,7 +232,7 @@ async def _opt_out(bot: MynahBot, interaction: discord.Interaction[Any], member_
     """They said so themselves, by a button that says it."""
     forgotten = await bot.app.commands.people.optout(member_id, "discord")
     await _cleared(bot)
-    await _privately(interaction, "\n".join(("You are never asked or cloned here again.", *told(forgotten))))
+    await privately(interaction, "\n".join(("You are never asked or cloned here again.", *told(forgotten))))
 
 
 async def _erase(bot: MynahBot, what: str, whom: str) -> Forgotten:
@@ -262,15 +262,3 @@ async def _refuse_others(bot: MynahBot, who: discord.abc.User, what: str, whom: 
     )
     if not allowed:
         raise CommandError("You may not delete that here.", "Ask whoever runs this bot.")
-
-
-async def _privately(interaction: discord.Interaction[Any], text: str) -> None:
-    with contextlib.suppress(discord.NotFound):
-        if interaction.response.is_done():
-            await interaction.followup.send(cut(text, 2_000), ephemeral=True, allowed_mentions=_NO_PINGS)
-        else:
-            await interaction.response.send_message(cut(text, 2_000), ephemeral=True, allowed_mentions=_NO_PINGS)
-
-
-def _in_words(error: MynahError) -> str:
-    return f"{error.message} {error.hint}".strip()

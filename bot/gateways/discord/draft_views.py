@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import discord
 
-from bot.gateways.discord.errors import Refused
+from bot.gateways.discord.errors import Refused, privately
 from bot.gateways.discord.lengths import cut
 from bot.gateways.discord.permissions import may
-from bot.gateways.discord.views import privately
 from bot.posting.outbox import Entry
 from storage.errors import MynahError
 
@@ -74,7 +73,7 @@ class DraftButton(
         except Refused as error:
             await privately(interaction, str(error))
         except MynahError as error:
-            await privately(interaction, f"{error.message} {error.hint}".strip())
+            await privately(interaction, str(error))
 
 
 class DraftForm(discord.ui.Modal):
@@ -105,7 +104,7 @@ class DraftForm(discord.ui.Modal):
             else:
                 await show(interaction, await drafts.reject(self._id, self.words.value, by))
         except MynahError as error:
-            await privately(interaction, f"{error.message} {error.hint}".strip())
+            await privately(interaction, str(error))
 
 
 def draft_embed(entry: Entry) -> discord.Embed:

@@ -7,13 +7,13 @@ import contextlib
 import logging
 import secrets
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.errors import place_of
 from bot.gateways.discord.lengths import cut
 from storage.errors import MynahError
 
@@ -39,17 +39,29 @@ async def on_command_error(ctx: commands.Context[Any], error: commands.CommandEr
     await answer(ctx, in_words(error, ctx))
 
 
-async def on_tree_error(interaction: discord.Interaction, error: app_commands.AppCommandError) -> None:
-    """Of slash commands that were never ours to begin with, such as stale ones."""
+class Tree(app_commands.CommandTree[commands.AutoShardedBot]):
+    """The commands that Discord shows, and what is told of stale ones."""
+
+    async def on_error(self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /) -> None:
+        await _on_tree_error(interaction, error)
+
+
+async def _on_tree_error(interaction: discord.Interaction[Any], error: app_commands.AppCommandError) -> None:
     if isinstance(error, app_commands.CommandNotFound):
         text = "That command is not here any more. Discord shows the new ones in a minute; try again then."
     else:
         text = in_words(error, None)
     with contextlib.suppress(discord.HTTPException):
+        await privately(interaction, text)
+
+
+async def privately(interaction: discord.Interaction[Any], text: str) -> None:
+    """Answer the one who asked alone; where Discord says that it is too late, nobody waits for it any more."""
+    with contextlib.suppress(discord.NotFound):
         if interaction.response.is_done():
-            await interaction.followup.send(text, ephemeral=True, allowed_mentions=_NO_PINGS)
+            await interaction.followup.send(cut(text, 2_000), ephemeral=True, allowed_mentions=_NO_PINGS)
         else:
-            await interaction.response.send_message(text, ephemeral=True, allowed_mentions=_NO_PINGS)
+            await interaction.response.send_message(cut(text, 2_000), ephemeral=True, allowed_mentions=_NO_PINGS)
 
 
 async def answer(ctx: commands.Context[Any], text: str) -> None:
@@ -87,7 +99,7 @@ def in_words(error: BaseException, ctx: commands.Context[Any] | None) -> str:
     """What a person is told."""
     cause = _cause(error)
     if isinstance(cause, MynahError):
-        return f"{cause.message} {cause.hint}".strip()
+        return str(cause)
     if isinstance(cause, commands.CommandOnCooldown | app_commands.CommandOnCooldown):
         return f"A little slower, please: again in {max(1, round(cause.retry_after))} s."
     if isinstance(cause, commands.NoPrivateMessage | app_commands.NoPrivateMessage):
@@ -111,9 +123,7 @@ def log_mistake(what: str, error: BaseException | None = None) -> str:
     number = secrets.token_hex(3)
     error = error or sys.exception()
     if error is not None:
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
-        log.error("%s met %s at %s (number %s).", what, type(error).__name__, place, number)
+        log.error("%s met %s at %s (number %s).", what, type(error).__name__, place_of(error), number)
     return number
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from discord.ext import commands
 
 from bot.cloning import Update
 from bot.commands import Submitted
+from bot.errors import place_of
 from bot.gateways.discord import clone_facts
 from bot.gateways.discord.clone_messages import UNREACHABLE, CloneMessages
 from bot.gateways.discord.clone_page import ClonePage
@@ -241,8 +241,7 @@ class Progress(commands.Cog):
     def _has_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            log.error("Telling of clones met %s at %s:%s.", type(error).__name__, frame.filename, frame.lineno)
+            log.error("Telling of clones met %s at %s.", type(error).__name__, place_of(error))
 
 
 def _interaction(ctx: Asked) -> discord.Interaction[Any] | None:

@@ -183,7 +183,7 @@ class SpeakingCog(commands.Cog, name="Speaking"):
     async def _explain(self, message: discord.Message, error: MynahError) -> None:
         with contextlib.suppress(discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError):
             await message.channel.send(
-                cut(f"{error.message} {error.hint}".strip(), 1_000),
+                cut(str(error), 1_000),
                 nonce=f"e{message.id}",
                 reference=message.to_reference(fail_if_not_exists=False),
                 mention_author=False,

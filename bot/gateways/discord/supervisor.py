@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import traceback
 
 import aiohttp
 import discord
 from pydantic import SecretStr
 
 from bot.app import App
-from bot.errors import DiscordError
+from bot.errors import DiscordError, place_of
 from bot.gateways.discord import sync
 from bot.gateways.discord.bot import MynahBot, hush, point_at
 from bot.gateways.discord.sender import DiscordSender
@@ -91,9 +90,7 @@ class Supervisor:
                 raise DiscordError(_FINAL_CODES[error.code], hint) from None
             log.warning("Discord closed the connection with code %s.", error.code)
         except Exception as error:  # noqa: BLE001 - whatever discord.py could not parse must not end the bot
-            frames = traceback.extract_tb(error.__traceback__)
-            place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
-            log.error("The Discord client met %s at %s.", type(error).__name__, place)
+            log.error("The Discord client met %s at %s.", type(error).__name__, place_of(error))
         finally:
             self.bot = None
 

@@ -16,6 +16,7 @@ import discord
 
 from bot.errors import CommandError, NotFound
 from bot.gateways.discord.clone_page import PICTURE
+from bot.gateways.discord.errors import privately
 from bot.gateways.discord.lengths import cut
 from bot.gateways.discord.permissions import may
 from bot.gateways.families.people import told
@@ -82,7 +83,7 @@ class CloneButton(
                 case "keep":
                     await interaction.response.edit_message(content=f"@{persona.handle} stays.", view=None)
         except MynahError as error:
-            await privately(interaction, f"{error.message} {error.hint}".strip())
+            await privately(interaction, str(error))
 
 
 class ScheduleForm(discord.ui.Modal):
@@ -107,7 +108,7 @@ class ScheduleForm(discord.ui.Modal):
         try:
             text = await _schedule(bot, interaction, self._handle, self.when.value, self.prompt.value)
         except MynahError as error:
-            text = f"{error.message} {error.hint}".strip()
+            text = str(error)
         await interaction.edit_original_response(content=cut(text, 2_000), allowed_mentions=_NO_PINGS)
 
 
@@ -117,15 +118,6 @@ def ready_view(clone_id: str) -> discord.ui.View:
     for what in ("more", "card", "schedule", "delete"):
         view.add_item(CloneButton(clone_id, what))
     return view
-
-
-async def privately(interaction: discord.Interaction[Client], text: str) -> None:
-    """Answer the one who asked alone; where Discord says that it is too late, nobody waits for it any more."""
-    with contextlib.suppress(discord.NotFound):
-        if interaction.response.is_done():
-            await interaction.followup.send(cut(text, 2_000), ephemeral=True, allowed_mentions=_NO_PINGS)
-        else:
-            await interaction.response.send_message(cut(text, 2_000), ephemeral=True, allowed_mentions=_NO_PINGS)
 
 
 async def _clone(bot: MynahBot, clone_id: str) -> tuple[Clone, Persona]:
@@ -154,7 +146,7 @@ async def _show_card(bot: MynahBot, interaction: discord.Interaction[Client], pe
         embed, files = await asyncio.to_thread(card_parts, persona, folder)
         await interaction.edit_original_response(embed=embed, attachments=files, allowed_mentions=_NO_PINGS)
     except MynahError as error:
-        await interaction.edit_original_response(content=cut(f"{error.message} {error.hint}".strip(), 2_000))
+        await interaction.edit_original_response(content=cut(str(error), 2_000))
 
 
 def card_parts(persona: Persona, folder: Path) -> tuple[discord.Embed, list[discord.File]]:

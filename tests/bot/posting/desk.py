@@ -13,17 +13,29 @@ from pydantic import SecretStr
 
 from bot.notices import Notices
 from bot.posting.lane import Lane, Rules
-from bot.posting.money import Budget, Free
+from bot.posting.money import Budget, Reservation
 from bot.posting.x_sender import XSender
 from bot.x.client import UserKeys, XClient
 from storage import outbox, personas, sending
 from storage.database import Store, Writer
 from storage.outbox import Decided, OutboxPost
+from storage.x_ledger import Kind
 from tests.servers import x_auth
 from tests.servers.x import LocalX
 from tests.servers.x_world import Account
 
 START = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
+
+
+class Free:
+    """For where nothing costs anything."""
+
+    async def reserve(self, kind: Kind, units: int = 1) -> Reservation:
+        return self
+
+    async def settle(self, units: int | None = None) -> None: ...
+
+    async def release(self) -> None: ...
 
 
 @dataclass

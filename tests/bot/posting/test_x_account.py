@@ -12,7 +12,6 @@ import pytest
 from pydantic import SecretStr
 
 from bot.errors import CommandError
-from bot.posting.money import Free
 from bot.posting.posting import Posting
 from bot.posting.x_account import XAccount
 from bot.settings import Settings, Tokens
@@ -22,7 +21,7 @@ from bot.x.errors import Refused
 from bot.x.login import SCOPES
 from bot.x.token_file import TokenFile, TokenPair
 from storage import outbox, switches
-from tests.bot.posting.desk import Desk, secret
+from tests.bot.posting.desk import Desk, Free, secret
 
 BIO = "A bot that imitates its owner's posts. Run by @owner, mail@example.org"
 

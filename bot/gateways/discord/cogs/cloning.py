@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -13,6 +14,7 @@ from discord.ext import commands
 
 from bot.data_folder import DataFolder
 from bot.errors import CommandError
+from bot.gateways.command_line import blend_request, parse
 from bot.gateways.discord import hybrid, uploads
 from bot.gateways.discord.cogs.choices import personas_here, recipes_here
 from bot.gateways.discord.consent_views import ask_member
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 _MEMBER = re.compile(r"<@!?(\d+)>")
-_WEIGHT = re.compile(r"\d{1,6}(\.\d{1,6})?%?")
 _ONES_OWN = (
     "Attach a file of your own posts: Discord's data package (User Settings → Data & Privacy → Request all of my data, "
     "only *Messages* ticked), or an archive of X, Mastodon or Bluesky."
@@ -73,10 +74,8 @@ class CloningCog(commands.Cog, name="Cloning"):
     async def blend(self, ctx: commands.Context[Any], *, users: str, name: str | None = None) -> None:
         await acknowledge(ctx)
         await self._within_quota(ctx)
-        words = users.replace(",", " ").split()
-        weights = tuple(float(word.rstrip("%")) for word in words if _WEIGHT.fullmatch(word))
-        handles = tuple(word for word in words if word != "weights" and not _WEIGHT.fullmatch(word))
-        await self._submit(ctx, BlendRequest(handles, weights, name, requested_by=asked_by(ctx)), None)
+        request = blend_request(parse(f"/blend {users.replace(',', ' ')}"), asked_by(ctx))
+        await self._submit(ctx, replace(request, name=name or request.name), None)
 
     @hybrid.command("refresh", "Go on learning from what somebody posted since")
     @app_commands.describe(user="whose voice", file="a newer archive of theirs")
