@@ -190,7 +190,10 @@ class Person:
                 post = await self._store.run(outbox.get, order.id)
                 if post.state == "asked":
                     await self._outbox.answer(order.id, order.answer, "owner")
+                self._clock.done(order.id)
 
     async def _tell_asked(self) -> None:
+        """Ask; no time passes until the answer is there, which has to come through two processes."""
         for post in await self._store.run(outbox.listed, ("asked",)):
+            self._clock.begin(post.id)
             self._pipe.send(Word("asked", post.id, post.text))

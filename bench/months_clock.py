@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bot.schedules.alarms import EVERYTHING
 
-_FORMAT = struct.Struct("<q")
+_FORMAT = struct.Struct("q")  # native, so written at one stroke: no other process reads half of a time
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _NOW, _HORIZON, _HELD = 0, 8, 16
 _LOOK_AGAIN_S = 0.001

@@ -75,6 +75,7 @@ def plan(db: Database, id: str, now: datetime, patience: Patience) -> Due | Wait
         schedule = schedules.find(db, id)
         if schedule is None or schedule.state != "active":
             return Waits(None)
+        schedule = _back_with_the_clock(db, schedule, now)
         schedule = _give_up_what_is_too_old(db, schedule, now, now - patience.longest)
         late = list(takewhile(lambda run: run.due <= now, _unhandled(db, schedule, now)))
         pause = switches.get(db, switches.PAUSE) if schedule.action == "post" else None
@@ -135,9 +136,19 @@ def pass_over(db: Database, schedule: Schedule, moment: datetime, reason: str, n
             if following is None:
                 schedules.set_state(db, schedule.id, "ended")
             schedules.set_handled(db, schedule.id, until, moment)
-        found = schedules.find(db, schedule.id)
-        assert found is not None
-        return found
+        return _again(db, schedule)
+
+
+def _back_with_the_clock(db: Database, schedule: Schedule, now: datetime) -> Schedule:
+    """Where the clock was ahead when runs were handled, those that are due from now on are open again."""
+    if schedule.last_due_at is None or schedule.last_due_at <= now:
+        return schedule
+    following = next(timetable(schedule).after_moment(now), None)
+    if following is None:
+        return schedule
+    schedules.set_handled(db, schedule.id, following.nominal - SECOND, now)
+    _note_next(db, _again(db, schedule), now)
+    return _again(db, schedule)
 
 
 def _give_up_what_is_too_old(db: Database, schedule: Schedule, now: datetime, oldest: datetime) -> Schedule:
@@ -177,9 +188,13 @@ def _settle(
 ) -> None:
     schedules.record(db, Run(schedule.id, run.due, run.due, outcome, reason, post_id, now))
     schedules.set_handled(db, schedule.id, run.nominal, run.due)
-    fresh = schedules.find(db, schedule.id)
-    assert fresh is not None
-    _note_next(db, fresh, now)
+    _note_next(db, _again(db, schedule), now)
+
+
+def _again(db: Database, schedule: Schedule) -> Schedule:
+    found = schedules.find(db, schedule.id)
+    assert found is not None
+    return found
 
 
 def _note_next(db: Database, schedule: Schedule, now: datetime) -> datetime | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -153,8 +154,10 @@ def test_a_clock_that_was_far_ahead_for_a_moment_costs_no_run_of_today(db: Datab
     do_all(db, schedule, MONDAY + timedelta(days=20_000))
     assert do_all(db, schedule, MONDAY + HOUR) == Waits(MONDAY + 3 * HOUR)
     do_all(db, schedule, MONDAY + 3 * HOUR)
-    assert len(outbox.read(db, "")) == 2
     assert do_all(db, schedule, MONDAY + 4 * HOUR) == Waits(MONDAY + 6 * HOUR)
+    do_all(db, schedule, MONDAY + 6 * HOUR)
+    posted = sorted(post.due_at for post in outbox.read(db, ""))
+    assert posted == [MONDAY, MONDAY + 3 * HOUR, MONDAY + 6 * HOUR, MONDAY + timedelta(days=20_000)]
 
 
 def test_a_schedule_ends_after_its_last_run(db: Database) -> None:
@@ -163,6 +166,14 @@ def test_a_schedule_ends_after_its_last_run(db: Database) -> None:
     do_all(db, schedule, MONDAY + 25.5 * HOUR)
     ended = schedules.get(db, schedule.number)
     assert (ended.state, ended.next_due_at, len(outbox.read(db, ""))) == ("ended", None, 2)
+
+
+@cache
+def migrated() -> bytes:
+    """A database with every table."""
+    with Database(memory=True) as db:
+        migrate(db)
+        return bytes(db.conn.serialize())
 
 
 steps = st.tuples(
@@ -174,14 +185,14 @@ steps = st.tuples(
 @given(
     st.lists(steps, max_size=30),
     st.sampled_from(["skip", "once", "all"]),
-    st.sampled_from(["every 3h", "*/40 * * * *"]),
+    st.sampled_from(["every 3h", "10,50 */2 * * *"]),
 )
 def test_whatever_happens_each_run_is_decided_once_or_listed(
     story: list[tuple[str, int]], misfire: Literal["skip", "once", "all"], words: str
 ) -> None:
     with Database(memory=True) as db:
+        db.conn.deserialize(migrated())
         db.execute("pragma foreign_keys = on")
-        migrate(db)
         schedule = begin(db, words, misfire)
         now = latest = MONDAY
         for what, minutes in story:
@@ -200,7 +211,7 @@ def test_whatever_happens_each_run_is_decided_once_or_listed(
         now = max(now, latest) + timedelta(days=1)
         do_all(db, schedule, now)
         timetable = plan.timetable(schedule)
-        every = {run.due for run in islice(timetable.after(None), 2_000) if run.due <= now}
+        every = {run.due for run in takewhile(lambda run: run.due <= now, timetable.after(None))}
         runs = schedules.runs(db, schedule.id, 10_000)
         one = {run.due_at for run in runs if run.is_one}
         ranges = [(run.due_at, run.until_at) for run in runs if not run.is_one]
