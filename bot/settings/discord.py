@@ -15,6 +15,7 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+_LONGEST_PREFIX = 8
 Ids = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
@@ -22,7 +23,12 @@ class Discord(Section):
     """Discord, where DISCORD_TOKEN is set. Ids are of roles or of people, as text; an empty list is everybody."""
 
     base_url: str = Field(default="", description="its API, such as http://127.0.0.1:8080/api/v10; empty is Discord's")
-    prefix: str = Field(default="!", min_length=1, max_length=8, description="commands by message, where it may read")
+    prefix: str = Field(
+        default="!", min_length=1, max_length=_LONGEST_PREFIX, description="commands by message, where it may read"
+    )
+    server_prefixes: Ids = Field(
+        default=(), description="where a server wants another: its id and the prefix, as in '80351110224678912 ?'"
+    )
     message_content: bool = Field(
         default=False, description="true only after switching the privileged intent on in the developer portal"
     )
@@ -36,7 +42,12 @@ class Discord(Section):
     may_speak: Ids = Field(default=(), description="who may have personas speak")
     clones_a_day: int = Field(default=3, ge=0, le=1000, description="clones that one person may ask for in 24 hours")
     server_clones_a_day: int = Field(default=20, ge=0, le=1000, description="and one server")
-    say_seconds: float = Field(default=3.0, ge=0, le=3600, description="least seconds between two /say of a person")
+    user_seconds: float = Field(
+        default=3.0, ge=0, le=3600, description="least seconds in which a person has a voice or a trainer work again"
+    )
+    server_uses_a_minute: int = Field(
+        default=30, ge=1, le=10_000, description="and how often a server has them work in a minute"
+    )
     upload_mb: int = Field(default=25, ge=1, le=500, description="largest attachment that is read, in megabytes")
 
     @field_validator("base_url")
@@ -45,6 +56,20 @@ class Discord(Section):
         if value and not is_base_url(value):
             raise ValueError("empty, or an address such as http://127.0.0.1:8080/api/v10")
         return value.rstrip("/")
+
+    @field_validator("server_prefixes")
+    @classmethod
+    def _are_prefixes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            id, _, prefix = entry.partition(" ")
+            if not id.isdecimal() or not 1 <= len(prefix.strip()) <= _LONGEST_PREFIX:
+                raise ValueError("each is a server's id, a space, and a prefix, such as '80351110224678912 ?'")
+        return value
+
+    def prefix_in(self, guild_id: int | None) -> str:
+        """What commands by message begin with in a server; None is a direct message."""
+        others = {id: prefix.strip() for id, _, prefix in (entry.partition(" ") for entry in self.server_prefixes)}
+        return others.get(str(guild_id), self.prefix)
 
     @field_validator("owner", "owner_channel", "drafts_channel", "trial_guild")
     @classmethod

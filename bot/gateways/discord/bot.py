@@ -15,6 +15,7 @@ from bot.app import App
 from bot.gateways.discord import errors, sync
 from bot.gateways.discord.cogs import COGS
 from bot.gateways.discord.progress import Pace, Progress
+from bot.gateways.discord.quotas import Quotas
 from bot.gateways.discord.sender import DiscordSender
 from bot.gateways.discord.talk import Talk
 from bot.settings import Settings
@@ -44,6 +45,7 @@ class MynahBot(commands.AutoShardedBot):
         self.app = app
         self.settings = settings
         self.talk = Talk(self)
+        self.quotas = Quotas(self)
         self._sender = sender
 
     async def setup_hook(self) -> None:
@@ -125,5 +127,6 @@ def _prefix(bot: commands.Bot, message: discord.Message) -> list[str]:
     """A mention always; the prefix where the bot may read what messages say, and in direct messages."""
     assert isinstance(bot, MynahBot)
     mentions = commands.when_mentioned(bot, message)
-    readable = bot.intents.message_content or message.guild is None
-    return [*mentions, bot.settings.discord.prefix] if readable else mentions
+    if not bot.intents.message_content and message.guild is not None:
+        return mentions
+    return [*mentions, bot.settings.discord.prefix_in(message.guild.id if message.guild is not None else None)]

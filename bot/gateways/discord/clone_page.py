@@ -40,6 +40,8 @@ class ClonePage:
     handle: str
     ahead: int = 0
     """How many come first, while it is in line."""
+    note: str = ""
+    """Why it waits."""
     begins_in_s: float | None = None
     posts: int | None = None
     """That were read."""
@@ -56,7 +58,7 @@ class ClonePage:
 
     def hear(self, update: Update) -> None:
         """Take in what happened."""
-        self.clone, self.handle = update.clone, update.handle
+        self.clone, self.handle, self.note = update.clone, update.handle, update.note
         if update.imported is not None:
             added = update.imported
             self.posts = added.new + added.updated + added.unchanged
@@ -95,9 +97,10 @@ class ClonePage:
         clone = self.clone
         match clone.state:
             case "queued":
-                return [self._place(), *(["It goes on where it was."] if clone.attempts else [])]
+                return [self.note or self._place(), *(["It goes on where it was."] if clone.attempts else [])]
             case "collecting":
-                return ["Reading the posts …" if self.posts is None else f"{self.posts:,} posts read."]
+                read = "Reading the posts …" if self.posts is None else f"{self.posts:,} posts read."
+                return [read, *([self.note] if self.note else [])]
             case "training":
                 return [*self._counted(), *self._training()]
             case "ready" if clone.spoke_at is None:

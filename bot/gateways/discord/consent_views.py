@@ -211,6 +211,8 @@ async def _take(
     bot: MynahBot, interaction: discord.Interaction[Any], request: Request, attachment: discord.Attachment
 ) -> None:
     """The file in line for a clone; the question is answered with that."""
+    bot.quotas.refuse_hasty(interaction.user, interaction.guild_id)
+    await bot.quotas.refuse_beyond(interaction.user, interaction.guild_id)
     folder = DataFolder(bot.settings.data_dir).uploads.resolve()
     file = await uploads.fetch(attachment, folder, bot.settings.discord.upload_mb)
     place = f"@{interaction.guild_id}" if interaction.guild_id is not None else ""

@@ -64,6 +64,7 @@ class DraftButton(
                     await interaction.response.defer()
                     await show(interaction, await drafts.approve(self.post_id, by))
                 case "reroll":
+                    bot.quotas.refuse_hasty(interaction.user, interaction.guild_id)
                     await interaction.response.defer()
                     await show(interaction, await drafts.reroll(self.post_id, by))
                 case _:

@@ -35,6 +35,11 @@ def group(
     )
 
 
+def guild_id(ctx: commands.Context[Any]) -> int | None:
+    """None in direct messages."""
+    return ctx.guild.id if ctx.guild is not None else None
+
+
 def subcommand(
     of: commands.HybridGroup[Any, ..., Any], name: str, description: str
 ) -> Callable[[Method[CogT, ContextT, P, T]], commands.HybridCommand[CogT, P, T]]:

@@ -68,8 +68,10 @@ class CloneButton(
             match self.what:
                 case "more":
                     _refuse_unless(may(bot, interaction.user, "speak"), "have personas speak")
+                    bot.quotas.refuse_hasty(interaction.user, interaction.guild_id)
                     await _say_more(bot, interaction, persona)
                 case "card":
+                    bot.quotas.refuse_hasty(interaction.user, interaction.guild_id)
                     await _show_card(bot, interaction, persona)
                 case "schedule":
                     _refuse_unless(may(bot, interaction.user, "schedule"), "schedule posts")

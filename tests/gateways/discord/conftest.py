@@ -28,7 +28,7 @@ from tests.servers.discord.things import Channel, Guild, Message
 
 T = TypeVar("T")
 
-DISCORD = {"MYNAH_DISCORD__MESSAGE_CONTENT": "true", "MYNAH_DISCORD__SAY_SECONDS": "0"}
+DISCORD = {"MYNAH_DISCORD__MESSAGE_CONTENT": "true", "MYNAH_DISCORD__USER_SECONDS": "0"}
 QUICK = Pace(young_s=0.2, old_s=0.5, retry_s=0.2, sweep_s=0.2)
 
 

@@ -15,6 +15,7 @@ from bot.bundled import bundled_handle
 from bot.gateways.discord import sync
 from bot.gateways.discord.bot import intents
 from bot.settings import Settings
+from storage import clones, personas
 from tests.gateways.discord.conftest import DISCORD, LifeBot, Scene, online
 from tests.running import Home
 from tests.servers.discord.people import Person
@@ -100,10 +101,39 @@ async def test_administration_is_the_owners(app: App, settings: Settings, scene:
         assert "1 personas" in stats and "1 servers" in stats
 
 
-async def test_saying_too_often_is_told_in_seconds(app: App, settings: Settings, scene: Scene) -> None:
-    async with online(scene.server, LifeBot(app, tuned(settings, say_seconds=600))):
+async def test_asking_too_often_is_told_in_seconds(app: App, settings: Settings, scene: Scene) -> None:
+    async with online(scene.server, LifeBot(app, tuned(settings, user_seconds=600))):
         await answer(scene, scene.ann.runs(scene.channel, "say", user="nobody.here"))
-        assert "A little slower" in await answer(scene, scene.ann.runs(scene.channel, "say", user="nobody.here"))
+        hasty = await answer(scene, scene.ann.runs(scene.channel, "blend", users="@ada @bea"))
+        assert hasty == "A little slower, please. Again in 600 s."
+        assert bundled_handle() in await answer(scene, scene.ann.runs(scene.channel, "models"))
+
+
+async def test_a_server_has_a_quota_of_clones(app: App, settings: Settings, scene: Scene) -> None:
+    elsewhere = scene.server.guild("Owls")
+    scene.ann.joins(elsewhere)
+    aviary = scene.server.channel(elsewhere, "aviary")
+    persona = await app.store.run(personas.ensure, "quota")
+    by = f"discord:1@{scene.guild.id}"
+    await app.store.run(clones.enqueue, persona.id, "mynah", "{}", "gpt2", 1, by, None)
+    async with online(scene.server, LifeBot(app, tuned(settings, server_clones_a_day=1))):
+        spent = await answer(scene, scene.ann.runs(scene.channel, "clone", user="somebody"))
+        assert spent == "This server asked for 1 clones within a day. Ask again tomorrow."
+        assert "There are no posts" in await answer(scene, scene.ann.runs(aviary, "clone", user="somebody"))
+
+
+async def test_a_server_may_have_a_prefix_of_its_own(app: App, settings: Settings, scene: Scene) -> None:
+    scene.server.world.privileged |= 1 << 15
+    owls = scene.server.guild("Owls")
+    scene.ann.joins(owls)
+    aviary = scene.server.channel(owls, "aviary")
+    async with online(scene.server, LifeBot(app, tuned(settings, server_prefixes=(f"{scene.guild.id} ?",)))):
+        scene.ann.types(scene.channel, "!models")
+        scene.ann.types(aviary, "!models")
+        await reads(scene, bundled_handle(), aviary)
+        assert scene.ours() == []
+        scene.ann.types(scene.channel, "?models")
+        await reads(scene, bundled_handle())
 
 
 async def test_a_mistake_is_answered_with_a_sentence_and_a_hint(app: App, settings: Settings, scene: Scene) -> None:

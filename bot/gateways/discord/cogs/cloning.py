@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -22,13 +22,11 @@ from bot.gateways.discord.errors import acknowledge, answer
 from bot.gateways.discord.permissions import allowed
 from bot.gateways.text import duration
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest
-from storage import discord_commands
 from storage.errors import UnderWay
 
 if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
 
-DAY = timedelta(days=1)
 _MEMBER = re.compile(r"<@!?(\d+)>")
 _ONES_OWN = (
     "Attach a file of your own posts: Discord's data package (User Settings → Data & Privacy → Request all of my data, "
@@ -42,7 +40,6 @@ class CloningCog(commands.Cog, name="Cloning"):
     def __init__(self, bot: MynahBot) -> None:
         self._bot = bot
         self._commands = bot.app.commands
-        self._store = bot.app.store
 
     @hybrid.command("clone", "Learn how somebody posts, from a file of their posts, and speak like them")
     @app_commands.describe(
@@ -60,7 +57,7 @@ class CloningCog(commands.Cog, name="Cloning"):
         recipe: str | None = None,
     ) -> None:
         await acknowledge(ctx)
-        await self._within_quota(ctx)
+        await self._refuse_beyond_quota(ctx)
         if (member_id := _other_member(ctx, user)) is not None:
             await ask_member(self._bot, ctx, member_id, asked_by(ctx), recipe)
             return
@@ -73,7 +70,7 @@ class CloningCog(commands.Cog, name="Cloning"):
     @allowed("clone")
     async def blend(self, ctx: commands.Context[Any], *, users: str, name: str | None = None) -> None:
         await acknowledge(ctx)
-        await self._within_quota(ctx)
+        await self._refuse_beyond_quota(ctx)
         request = blend_request(parse(f"/blend {users.replace(',', ' ')}"), asked_by(ctx))
         await self._submit(ctx, replace(request, name=name or request.name), None)
 
@@ -88,7 +85,7 @@ class CloningCog(commands.Cog, name="Cloning"):
         file: Optional[discord.Attachment] = None,  # noqa: UP045
     ) -> None:
         await acknowledge(ctx)
-        await self._within_quota(ctx)
+        await self._refuse_beyond_quota(ctx)
         path = await self._fetched(file)
         await self._submit(ctx, RefreshRequest(user, path, asked_by(ctx)), path)
 
@@ -150,17 +147,9 @@ class CloningCog(commands.Cog, name="Cloning"):
         folder = DataFolder(self._bot.settings.data_dir).uploads.resolve()
         return await uploads.fetch(file, folder, self._bot.settings.discord.upload_mb)
 
-    async def _within_quota(self, ctx: commands.Context[Any]) -> None:
-        settings, since = self._bot.settings.discord, datetime.now(UTC) - DAY
-        if str(ctx.author.id) == settings.owner:
-            return
-        theirs = await self._store.run(discord_commands.asked_since, since, by=f"discord:{ctx.author.id}")
-        if theirs >= settings.clones_a_day:
-            raise CommandError(f"You asked for {theirs} clones within a day.", "Ask again tomorrow.")
-        if ctx.guild is not None:
-            here = await self._store.run(discord_commands.asked_since, since, within=str(ctx.guild.id))
-            if here >= settings.server_clones_a_day:
-                raise CommandError(f"This server asked for {here} clones within a day.", "Ask again tomorrow.")
+    async def _refuse_beyond_quota(self, ctx: commands.Context[Any]) -> None:
+        self._bot.quotas.refuse_hasty(ctx.author, hybrid.guild_id(ctx))
+        await self._bot.quotas.refuse_beyond(ctx.author, hybrid.guild_id(ctx))
 
 
 def _other_member(ctx: commands.Context[Any], user: str | None) -> int | None:

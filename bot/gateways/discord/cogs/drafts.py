@@ -82,6 +82,7 @@ class DraftsCog(commands.Cog, name="Drafts"):
     @allowed("schedule")
     async def reroll(self, ctx: commands.Context[Any], draft: str) -> None:
         await acknowledge(ctx)
+        self._bot.quotas.refuse_hasty(ctx.author, hybrid.guild_id(ctx))
         entry = await self._drafts.reroll(draft, _by(ctx))
         await self._renew(entry)
         await answer(ctx, f"Instead: {entry.post.text}")

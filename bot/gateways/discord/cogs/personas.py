@@ -25,11 +25,6 @@ MOST_AT_ONCE = 5
 """Posts in a channel: more would push away what people say."""
 
 
-def _pause(ctx: commands.Context[Any]) -> commands.Cooldown | None:
-    seconds = float(ctx.bot.settings.discord.say_seconds)
-    return commands.Cooldown(1, seconds) if seconds else None
-
-
 class PersonasCog(commands.Cog, name="Personas"):
     """Everybody may look; `discord.may_speak` names who may have them speak."""
 
@@ -40,7 +35,6 @@ class PersonasCog(commands.Cog, name="Personas"):
     @hybrid.command("say", "Have a persona say something new")
     @app_commands.describe(user="whose voice", prompt="how it begins", count="how many posts, up to 5")
     @app_commands.autocomplete(user=personas_here)
-    @commands.dynamic_cooldown(_pause, commands.BucketType.user)
     @allowed("speak")
     async def say(
         self,
@@ -51,6 +45,7 @@ class PersonasCog(commands.Cog, name="Personas"):
         prompt: str = "",
     ) -> None:
         await acknowledge(ctx)
+        self._bot.quotas.refuse_hasty(ctx.author, hybrid.guild_id(ctx))
         persona = await self._bot.talk.persona(user)
         key = ctx.interaction.id if ctx.interaction is not None else ctx.message.id
         for number in range(count):
@@ -86,6 +81,7 @@ class PersonasCog(commands.Cog, name="Personas"):
     @app_commands.autocomplete(user=personas_here)
     async def card(self, ctx: commands.Context[Any], user: str) -> None:
         await acknowledge(ctx)
+        self._bot.quotas.refuse_hasty(ctx.author, hybrid.guild_id(ctx))
         persona = await self._bot.talk.persona(user)
         folder = await self._commands.card(user)
         embed, files = await asyncio.to_thread(card_parts, persona, folder)
