@@ -27,7 +27,7 @@ CHANNEL = "Nachrichten/c1234567890123456"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", discord=Discord(message_content=True))
+    return Settings(data_dir=tmp_path / "data", discord=Discord(message_content=True, user_seconds=0))
 
 
 @pytest_asyncio.fixture
