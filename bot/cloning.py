@@ -1,8 +1,8 @@
 """A clone's life: queued → collecting → training → ready | failed | cancelled.
 
-One clone is made at a time, in fair order. Every step reads the clone's row, works, and writes the next state in one
-transaction, so a `kill -9` at any moment loses nothing: at the next start what was under way goes back in line, and
-the trainer goes on from its checkpoint. Nothing is true only in memory.
+One clone is made at a time, in fair order; one that has to wait for a service goes back in line meanwhile. Every step
+reads the clone's row, works, and writes the next state in one transaction, so a `kill -9` at any moment loses nothing:
+at the next start what was under way goes back in line, and the trainer goes on from its checkpoint.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import logging
 import shutil
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, Unpack
 
@@ -44,6 +45,9 @@ from trainer.protocol import (
 
 log = logging.getLogger(__name__)
 
+_LONGEST_SLEEP_S = 60.0
+"""A clock that jumps is noticed after this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -61,8 +65,19 @@ class Collector(Protocol):
     """Brings a clone's posts in from a service."""
 
     async def collect(self, clone: Clone, tell: Callable[[str], Awaitable[None]]) -> posts.Added | None:
-        """What came in, or None where the clone wants nothing from there; may be cancelled, and goes on then."""
+        """What came in, or None where the clone wants nothing from there; may be cancelled, and goes on then.
+
+        Raises ComeBack where the service is not to be asked before a time.
+        """
         ...
+
+
+class ComeBack(Exception):
+    """A collection cannot go on before a time, and loses nothing by waiting."""
+
+    def __init__(self, until: datetime, reason: str) -> None:
+        super().__init__(reason)
+        self.until = until
 
 
 class TrainingFailed(CloneFailed):
@@ -89,6 +104,8 @@ class Cloning:
         self._cancel = threading.Event()  # read by the storage thread while it imports
         self._cancelled = False
         self._ended = asyncio.Event()
+        self._not_before: dict[str, datetime] = {}
+        """Clones in line that wait for a service. Only in memory: after a restart the service says so again."""
         self._stopping = False
 
     @asynccontextmanager
@@ -123,11 +140,20 @@ class Cloning:
                 await self._move(clone, "queued", "taken up again after a restart")
         while not self._stopping:
             self._wake.clear()
-            line = await self._store.run(clones.in_line)
-            if not line:
-                await self._wake.wait()
+            line, now = await self._store.run(clones.in_line), datetime.now(UTC)
+            self._not_before = {clone.id: self._not_before[clone.id] for clone in line if clone.id in self._not_before}
+            first = next((clone for clone in line if self._not_before.get(clone.id, now) <= now), None)
+            if first is None:
+                await self._sleep(now)
             elif not self._stopping:
-                await self._make(line[0])
+                await self._make(first)
+
+    async def _sleep(self, now: datetime) -> None:
+        """Until somebody asks for something, or a clone that waits may go on."""
+        left_s = [(until - now).total_seconds() for until in self._not_before.values()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min([*left_s, _LONGEST_SLEEP_S]) if left_s else None):
+                await self._wake.wait()
 
     def collect_by(self, collector: Collector) -> None:
         """Whoever brings posts in from a service; to be said before the work begins."""
@@ -181,6 +207,11 @@ class Cloning:
                 await self._train(clone)
         except Cancelled:
             await self._end_early(clone)
+        except ComeBack as later:
+            self._not_before[clone.id] = later.until
+            await self._store.run(clones.move, clone.id, "queued", str(later))
+            note = f"{later} It goes on by itself at {later.until:%H:%M:%S} UTC; others go first."
+            await self._tell(clone, note=note)
         except MynahError as error:
             await self._fail(clone, error, error.kind if isinstance(error, TrainingFailed) else "internal")
         except OSError as error:

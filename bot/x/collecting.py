@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlite_utils import Database
 
+from bot.cloning import ComeBack
 from bot.errors import CommandError, OptedOut
 from bot.notices import Notices
 from bot.people import grounds
@@ -16,7 +17,7 @@ from bot.settings import Settings
 from bot.sources.x_api import SOURCE, Account, Checkpoint, Page, collect
 from bot.x import access
 from bot.x.budget import Budget, Reservation
-from bot.x.errors import OutOfCredits, Refused, XError
+from bot.x.errors import OutOfCredits, RateLimited, Refused, XError
 from bot.x.patience import Patience
 from bot.x.terms import TERMS
 from storage import consents, optouts, personas, posts, x_collections, x_ledger
@@ -26,7 +27,11 @@ from storage.x_collections import Collection
 
 Tell = Callable[[str], Awaitable[None]]
 
-_LONGEST_WAIT_S = 25 * 3_600.0
+_LONGEST_WAIT_S = 20.0
+"""For longer ones, other clones go on meanwhile."""
+_WINDOW = timedelta(minutes=15)
+"""In which X's limits start over, where it does not say when."""
+_LONGEST_ABSENCE = timedelta(hours=25)
 """X's longest limit starts over after a day."""
 _TOLD_EVERY_PAGES = 10
 _HALTING = (401, 403)
@@ -43,7 +48,7 @@ class Collecting:
         """Read what is left to be read for a clone; what came in altogether, or None where it wants nothing from X.
 
         May be cancelled at any moment, and goes on from there. Raises CommandError, OverBudget, XError; what was
-        collected stays, and another /clone goes on after it.
+        collected stays, and another /clone goes on after it. Raises ComeBack where X wants to be left alone.
         """
         collection = await self._store.run(_of_clone, clone)
         if collection is None or collection.ended_at is not None:
@@ -52,6 +57,12 @@ class Collecting:
             raise CommandError(TERMS, "x.train_on_api_content was switched off meanwhile: nothing more is read.")
         try:
             return await self._read(clone, collection, tell)
+        except RateLimited as error:
+            now = datetime.now(UTC)
+            until = error.until + timedelta(seconds=1) if error.until and error.until > now else now + _WINDOW
+            if until - now > _LONGEST_ABSENCE:
+                raise
+            raise ComeBack(until, error.message) from error
         except OutOfCredits as error:
             await self._notices.tell("credits", error.message, error.hint)
             raise
@@ -84,7 +95,7 @@ class Collecting:
 
 
 def _waiting(tell: Tell) -> Patience:
-    """Waits as long as X's limits last, and says so."""
+    """Waits for what is soon over, and says so."""
     waits: list[tuple[datetime, XError]] = []
 
     async def sleep(seconds: float) -> None:
