@@ -121,7 +121,9 @@ class Ordering:
         collection = None
         if request.file is None and await self._store.run(x_collections.newest, ready.persona.id) is not None:
             await self._refuse_busy(ready.persona.handle)
-            collection = await self._asking.collection(ready.persona.handle, None, request.ask, only_newer=True)
+            collection = await self._asking.collection(
+                ready.persona.handle, request.depth, request.ask, only_newer=True
+            )
         return Order(ready.persona.handle, recipe, clone.base, seed, by, request.file, clone.id, collection)
 
     async def _refuse_blend(self, handle: str) -> None:

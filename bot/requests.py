@@ -55,6 +55,8 @@ class RefreshRequest:
     seed: int | None = None
     ask: Ask | None = None
     """As of a clone: a persona that was collected from X is read on there first."""
+    depth: int | None = None
+    """Most posts that are read there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,14 @@ class Estimate:
     left: int
 
 
+class NeedsYes(CommandError):
+    """The price was told, and nobody said yes. A later yes to the question, for `depth` posts, buys no more."""
+
+    def __init__(self, handle: str, question: str, depth: int, price: str) -> None:
+        super().__init__(f"Nothing was collected. {price}", f"It needs a yes. {ARCHIVE}")
+        self.handle, self.question, self.depth = handle, question, depth
+
+
 class Asking:
     def __init__(self, settings: Settings, store: Store, budget: Budget, people: People) -> None:
         self._settings = settings
@@ -50,7 +58,8 @@ class Asking:
         """What is to be read of an account, once somebody agreed to terms and price. Looking it up costs a user read.
 
         Goes on where an earlier collection broke off, and otherwise with what is newer than it.
-        Raises CommandError, OverBudget, and XError with AccountUnreadable among them; nothing is in line then.
+        Raises CommandError (NeedsYes among them), OverBudget, and XError (AccountUnreadable among them); nothing is in
+        line then.
         """
         self.refuse_against_terms()
         if depth is not None and depth < 5:
@@ -96,9 +105,10 @@ class Asking:
                 "See /budget; budget_day and budget_month of [x] in config.toml set it.",
             )
         question = f"{TERMS} {in_words(account, estimate)} Collect them, and learn from them?"
+        depth = wanted.read + max(estimate.posts, min(5, estimate.wanted))
         if ask is None or not await ask(question):
-            raise CommandError(f"Nothing was collected. {in_words(account, estimate)}", f"It needs a yes. {ARCHIVE}")
-        return replace(wanted, depth=wanted.read + max(estimate.posts, min(5, estimate.wanted)))
+            raise NeedsYes(account.handle, question, max(5, depth), in_words(account, estimate))
+        return replace(wanted, depth=depth)
 
     def _estimate(self, account: Account, wanted: Collection, last: Collection | None, left: int) -> Estimate:
         price = self._budget.price("read")

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Literal, Optional
 
 import discord
 from discord import app_commands
@@ -20,8 +20,10 @@ from bot.gateways.discord.cogs.choices import personas_here, recipes_here
 from bot.gateways.discord.consent_views import ask_member
 from bot.gateways.discord.errors import acknowledge, answer
 from bot.gateways.discord.permissions import allowed
+from bot.gateways.discord.price_views import PriceButton, ask_price
 from bot.gateways.text import duration
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest
+from bot.x.asking import NeedsYes
 from storage.errors import UnderWay
 
 if TYPE_CHECKING:
@@ -41,11 +43,17 @@ class CloningCog(commands.Cog, name="Cloning"):
         self._bot = bot
         self._commands = bot.app.commands
 
+    async def cog_load(self) -> None:
+        """From here on, prices that were asked before are answered too."""
+        self._bot.add_dynamic_items(PriceButton)
+
     @hybrid.command("clone", "Learn how somebody posts, from a file of their posts, and speak like them")
     @app_commands.describe(
         user="whose voice: @handle, or a name for the file's owner",
         file="a data package or archive (zip), CSV, JSON or text",
         recipe="how it learns",
+        source="where the posts are: in the file, or on X, which costs money and is asked about first",
+        depth="most posts that are read from X",
     )
     @app_commands.autocomplete(user=personas_here, recipe=recipes_here)
     @allowed("clone")
@@ -55,9 +63,14 @@ class CloningCog(commands.Cog, name="Cloning"):
         user: str | None = None,
         file: Optional[discord.Attachment] = None,  # noqa: UP045 - discord.py knows only this form (DISCORD.md section 9)
         recipe: str | None = None,
+        source: Literal["file", "x"] = "file",
+        depth: int | None = None,
     ) -> None:
         await acknowledge(ctx)
         await self._refuse_beyond_quota(ctx)
+        if source == "x":
+            await self._submit(ctx, _from_x(ctx, user, file, recipe, depth), None)
+            return
         if (member_id := _other_member(ctx, user)) is not None:
             await ask_member(self._bot, ctx, member_id, asked_by(ctx), recipe)
             return
@@ -121,14 +134,19 @@ class CloningCog(commands.Cog, name="Cloning"):
                     submitted = await self._commands.blend(request)
                 case RefreshRequest():
                     submitted = await self._commands.refresh(request)
+        except NeedsYes as price:
+            if isinstance(request, CloneRequest):
+                await ask_price(ctx, "clone", price, request.recipe)
+            else:
+                await ask_price(ctx, "refresh", price)
         except UnderWay as busy:
             _discard(path)
             await answer(ctx, f"{busy.message} `/train status` tells how far it is.")
-            return
         except BaseException:
             _discard(path)
             raise
-        await self._bot.progress.begin(ctx, submitted)
+        else:
+            await self._bot.progress.begin(ctx, submitted)
 
     async def _whose(self, ctx: commands.Context[Any], user: str | None, file: discord.Attachment | None) -> str | None:
         """The handle that is meant. A member's voice comes only from a file that they hand over themselves."""
@@ -161,6 +179,15 @@ def _other_member(ctx: commands.Context[Any], user: str | None) -> int | None:
 def asked_by(ctx: commands.Context[Any]) -> str:
     """Who asked, as a clone's row has it."""
     return f"discord:{ctx.author.id}@{ctx.guild.id}" if ctx.guild is not None else f"discord:{ctx.author.id}"
+
+
+def _from_x(
+    ctx: commands.Context[Any], user: str | None, file: discord.Attachment | None, recipe: str | None, depth: int | None
+) -> CloneRequest:
+    """Raises CommandError unless it names an account of X alone."""
+    if user is None or file is not None or _MEMBER.fullmatch(user.strip()):
+        raise CommandError("From X a clone needs a handle there, and no file.", "/clone user:@handle source:x")
+    return CloneRequest(user, None, recipe, requested_by=asked_by(ctx), source="x", depth=depth)
 
 
 def _discard(path: Path | None) -> None:
