@@ -7,13 +7,20 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlite_utils import Database
+
+from bot.errors import CommandError
 from bot.guard import blocked, originality, profile, rules
 from bot.guard.originality import Copy
 from bot.guard.profile import Profile
 from bot.guard.rules import SENTENCES, Reason, Rules
+from bot.ordering import find_person
 from bot.settings import Settings
+from storage import allowances
+from storage.allowances import Allowance
 from storage.database import Reader, Store
 from storage.errors import MynahError
 from storage.originality import record, unread
@@ -43,6 +50,15 @@ class Verdict:
         return f"{SENTENCES[self.reason]}{of}{' ' * bool(self.detail)}{self.detail}"
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a persona's posts may hold, and whether that was said of this persona."""
+
+    handle: str
+    allowance: Allowance
+    is_own: bool
+
+
 class Guard:
     """Looks at every text before it leaves."""
 
@@ -57,7 +73,8 @@ class Guard:
     ) -> Verdict:
         """All rules, originality last. `ignoring` is a text of the persona's own that is looked at once more."""
         try:
-            found = rules.broken(candidate, self._rules(), await self.profile(persona), target)
+            allowed = await self._store.run(allowances.get, persona.id) or self._allowed_to_all
+            found = rules.broken(candidate, self._rules(allowed), await self.profile(persona), target)
         except MynahError as error:
             log.error("Nothing leaves: %s", error)
             return Verdict(False, "cannot tell", detail=str(error))
@@ -112,13 +129,29 @@ class Guard:
             self._profiles[key] = await self._store.run(profile.of_persona, persona.id)
         return self._profiles[key]
 
-    def _rules(self) -> Rules:
+    async def allowed(self, handle: str) -> Allowed:
+        """What a persona's posts may hold. Raises NotFound."""
+        return await self._store.run(_allowed, handle, self._allowed_to_all)
+
+    async def allow(self, handle: str, allowance: Allowance | None) -> Allowed:
+        """Say what a persona's posts may hold; None is as the settings say. Raises CommandError, NotFound."""
+        if isinstance(self._store, Reader):
+            raise CommandError("Its persona belongs to the Mynah that is running.", "Give the command there.")
+        await self._store.run(_allow, handle, allowance)
+        return await self.allowed(handle)
+
+    @property
+    def _allowed_to_all(self) -> Allowance:
+        set_ = self._settings.guard
+        return Allowance(set_.mentions, set_.hashtags, set_.links)
+
+    def _rules(self, allowed: Allowance) -> Rules:
         """As they are set now. Raises GuardError for a list that cannot be read."""
         set_ = self._settings.guard
         return Rules(
-            mentions=set_.mentions,
-            hashtags=set_.hashtags,
-            links=set_.links,
+            mentions=allowed.mentions,
+            hashtags=allowed.hashtags,
+            links=allowed.links,
             blocked=blocked.from_file(self._file(set_.blocked_words)) if set_.blocked_words else blocked.NO_WORDS,
             toxic=blocked.toxic(set_.toxic_words),
         )
@@ -126,3 +159,17 @@ class Guard:
     def _file(self, name: str) -> Path:
         beside = self._settings.config_file.parent if self._settings.config_file else Path()
         return beside / Path(name).expanduser()
+
+
+def _allowed(db: Database, handle: str, of_all: Allowance) -> Allowed:
+    persona = find_person(db, handle)
+    own = allowances.get(db, persona.id)
+    return Allowed(persona.handle, own or of_all, own is not None)
+
+
+def _allow(db: Database, handle: str, allowance: Allowance | None) -> None:
+    persona = find_person(db, handle)
+    if allowance is None:
+        allowances.clear(db, persona.id)
+    else:
+        allowances.set(db, persona.id, allowance, datetime.now(UTC))

@@ -110,4 +110,16 @@ def m014_approval(db: Database) -> None:
     """)
 
 
-STEPS = (m013_known_texts, m014_approval)
+def m016_allowances(db: Database) -> None:
+    db.executescript("""
+        create table allowances (
+            persona_id text primary key references personas (id) on delete cascade,
+            mentions integer not null check (mentions in (0, 1)),
+            hashtags integer not null check (hashtags in (0, 1)),
+            links integer not null check (links in (0, 1)),
+            at text not null
+        ) strict;
+    """)
+
+
+STEPS = (m013_known_texts, m014_approval, m016_allowances)

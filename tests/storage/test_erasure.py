@@ -8,6 +8,7 @@ import pytest
 from sqlite_utils import Database
 
 from storage import (
+    allowances,
     blends,
     choices,
     clones,
@@ -23,6 +24,7 @@ from storage import (
     weights,
     x_collections,
 )
+from storage.allowances import Allowance
 from storage.blends import PersonHeard
 from storage.clones import Counts
 from storage.database import check
@@ -43,6 +45,7 @@ OF_PERSONS = {
     "model_tensors", "models", "personas", "posts", "samples", "tensors", "tracked_runs",
 }  # fmt: skip
 OF_PERSONS |= {
+    "allowances",
     "approvals",
     "choices",
     "draft_messages",
@@ -111,6 +114,7 @@ def _look_at(db: Database, persona: Persona, mark: str) -> None:
     """What the guard and whoever approves drafts leave behind."""
     originality.record(db, [Reading(persona.id, 1, mark.encode(), (len(mark), 8))], [])
     drafts.set_approval(db, persona.id, Approval("review"), persona.created_at)
+    allowances.set(db, persona.id, Allowance(links=True), persona.created_at)
     choices.add(db, persona.id, mark, True, [1.0], mark, persona.created_at)
     due = Decided(persona.id, None, None, "x", mark, persona.created_at, mark, "draft")
     drafts.record_message(db, DraftMessage(decide(db, due) or "", "1", "2"))

@@ -98,6 +98,7 @@ ROWS = {
         insert into refusals values ('P1', 'copy', 1, 'now');
         insert into rerankers values (1, 'now', '{}');
     """,
+    "m016_allowances": "insert into allowances values ('P1', 0, 1, 0, 'now');",
 }
 
 

@@ -1,9 +1,9 @@
-"""`/drafts`, `/persona mode` and `/reranker`: a person looks first, and what they choose is learned from."""
+"""`/drafts`, `/persona` and `/reranker`: a person says what may leave, looks first, and is learned from."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from bot.commands import Commands
@@ -11,13 +11,18 @@ from bot.drafts import Moded
 from bot.errors import CommandError
 from bot.gateways.families.family import Answer, Asker, Family
 from bot.gateways.line import Line, refuse_words, the_handle
+from bot.guard.guard import Allowed
 from bot.guard.reranker import Shown
 from bot.posting.outbox import Entry
+from storage.allowances import Allowance
 from storage.drafts import Mode
 from trainer.report import RerankReport
 
 _DRAFTS = '/drafts [@handle] | approve ID | approve all [@handle] | edit ID "TEXT" | reroll ID | reject ID ["reason"]'
-_PERSONA = "/persona mode @handle [auto | review | review-first-N]"
+_PERSONA = (
+    "/persona mode @handle [auto | review | review-first-N]"
+    " | allow @handle [mentions hashtags links | nothing | default]"
+)
 _RERANKER = "/reranker show | learn"
 _MODE = re.compile(r"auto|review|review-first-(\d{1,5}|n)")
 _ID_SHOWN = 8
@@ -86,8 +91,18 @@ async def _drafts(commands: Commands, line: Line, ask: Asker) -> Answer:
 
 
 async def _persona(commands: Commands, line: Line) -> Answer:
-    if line.words[:1] != ("mode",):
-        raise CommandError("/persona says who looks at a persona's posts.", f"The form is {_PERSONA}")
+    match line.words:
+        case ("mode", *_):
+            return await _approval(commands, line)
+        case ("allow",):
+            return _allowed(await commands.guard.allowed(the_handle(line)))
+        case ("allow", *wanted):
+            return _allowed(await commands.guard.allow(the_handle(line), _allowance(wanted)))
+        case _:
+            raise CommandError("/persona says what a persona's posts may be.", f"The form is {_PERSONA}")
+
+
+async def _approval(commands: Commands, line: Line) -> Answer:
     refuse_words(line, 2)
     handle = the_handle(line)
     if len(line.words) == 1:
@@ -98,6 +113,15 @@ async def _persona(commands: Commands, line: Line) -> Answer:
     first = asked[1]
     mode: Mode = "review-first-n" if first else "review" if asked[0] == "review" else "auto"
     return _moded(await commands.drafts.set_mode(handle, mode, int(first) if first and first.isdigit() else 0))
+
+
+def _allowance(wanted: list[str]) -> Allowance | None:
+    names = {name for word in wanted for name in word.split(",") if name}
+    if names == {"default"}:
+        return None
+    if not names <= {"mentions", "hashtags", "links"} and names != {"nothing"}:
+        raise CommandError(f"{' '.join(wanted)!r} cannot be allowed.", f"The form is {_PERSONA}")
+    return Allowance("mentions" in names, "hashtags" in names, "links" in names)
 
 
 async def _reranker(commands: Commands, line: Line) -> Answer:
@@ -146,6 +170,14 @@ def _moded(found: Moded) -> Answer:
     return Answer((f"@{found.handle}: {said[approval.mode]}.{given_up}",), (found,))
 
 
+def _allowed(found: Allowed) -> Answer:
+    names = [name for name, is_allowed in asdict(found.allowance).items() if is_allowed]
+    by = "" if found.is_own else ", as guard.mentions, guard.hashtags and guard.links say"
+    return Answer(
+        (f"@{found.handle}: posts may have {', '.join(names) or 'no mentions, hashtags or links'}{by}.",), (found,)
+    )
+
+
 def _shown(shown: Shown) -> tuple[str, ...]:
     made = f"{shown.choices} choices, {shown.approved} of them approvals."
     return (made, *(_report(shown.report) if shown.report else ("Nothing was learned from them yet.",)))
@@ -166,7 +198,7 @@ FAMILY = Family(
     forms={"drafts": _DRAFTS, "persona": _PERSONA, "reranker": _RERANKER},
     help={
         "drafts": "list the drafts, approve, edit, reroll or reject them",
-        "persona": "say which posts of a persona somebody has to approve",
+        "persona": "say which posts of a persona somebody has to approve, and what they may hold",
         "reranker": "show what was learned from approvals",
     },
     do=_do,

@@ -69,8 +69,8 @@ async def test_all_are_approved_only_after_a_question(app: App) -> None:
 @pytest.mark.parametrize(
     "words",
     ["/drafts sing", "/drafts approve", "/drafts edit X", "/drafts edit X hi @ada", "/drafts reject", "/persona",
-     "/persona mode", "/persona mode @ada never", "/persona mode @ada review-first-0", "/reranker go",
-     "/drafts approve 1"],
+     "/persona mode", "/persona mode @ada never", "/persona allow @ada everything", "/persona allow nothing links",
+     "/persona mode @ada review-first-0", "/reranker go", "/drafts approve 1"],
 )  # fmt: skip
 async def test_half_a_command_is_refused(app: App, words: str) -> None:
     await drafted(app, "tea at noon")
@@ -87,6 +87,24 @@ async def test_mode_is_shown_and_set(app: App) -> None:
     assert (await typed(app, "/persona mode @ada review-first-3")).lines == (
         "@ada: a person approves the first 3 posts; 0 are approved. Drafts are given up after 72 hours.",
     )
+
+
+async def test_what_a_persona_may_is_said_of_it_alone(app: App) -> None:
+    await drafted(app)
+    bea = await app.store.run(personas.ensure, "bea")
+    ada = await app.store.run(personas.ensure, "ada")
+    off = "posts may have no mentions, hashtags or links"
+    assert (await typed(app, "/persona allow @ada hashtags,links")).lines == ("@ada: posts may have hashtags, links.",)
+    assert (await typed(app, "/persona allow @bea")).lines[0].startswith(f"@bea: {off}, as guard.mentions")
+    for text, reasons in (
+        ("a good day #ships", (None, "hashtag")),
+        ("see example.org now", (None, "link")),
+        ("well @bob it is", ("mention", "mention")),
+    ):
+        verdicts = [await app.commands.guard.check(text, persona) for persona in (ada, bea)]
+        assert tuple(verdict.reason for verdict in verdicts) == reasons
+    assert (await typed(app, "/persona allow @ada nothing")).lines == (f"@ada: {off}.",)
+    assert (await typed(app, "/persona allow @ada default")).rows[0].is_own is False
 
 
 async def test_reranker_says_what_it_knows(app: App) -> None:
