@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import discord
@@ -13,7 +14,8 @@ from bot.gateways.discord.cogs.choices import personas_here
 from bot.gateways.discord.errors import acknowledge, answer
 from bot.gateways.discord.permissions import allowed
 from bot.schedules.requests import ScheduleRequest
-from bot.schedules.schedules import Planned
+from bot.schedules.schedules import MOST_SHOWN, Planned, Trial
+from storage.schedules import Run
 
 if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
@@ -40,8 +42,14 @@ class SchedulesCog(commands.Cog, name="Schedules"):
         to="where; this channel by default",
         prompt="how its posts begin",
         zone="of its times, such as Europe/Madrid",
+        jitter="so much later at most, such as 5m",
+        quiet="hours in which nothing is posted, such as 23-7",
+        begins="the first day, such as 2026-12-01",
+        ends="the last day, or a time on it, such as 2026-12-31T18:00",
         missed="what becomes of runs that were missed",
+        dry_run="only show what the next runs would post",
     )
+    @app_commands.rename(begins="from", ends="until", dry_run="dry-run")
     @app_commands.autocomplete(user=personas_here)
     @allowed("schedule")
     async def add(
@@ -52,14 +60,31 @@ class SchedulesCog(commands.Cog, name="Schedules"):
         to: str | None = None,
         prompt: str = "",
         zone: str | None = None,
+        jitter: str | None = None,
+        quiet: str | None = None,
+        begins: str | None = None,
+        ends: str | None = None,
         missed: Literal["skip", "once", "all"] | None = None,
+        dry_run: bool = False,
     ) -> None:
         await acknowledge(ctx)
-        target = to or f"discord:{ctx.channel.id}"
         request = ScheduleRequest(
-            user, when, target=target, prompt=prompt, zone=zone, misfire=missed, created_by=f"discord:{ctx.author.id}"
+            user,
+            when,
+            target=to or f"discord:{ctx.channel.id}",
+            prompt=prompt,
+            zone=zone,
+            jitter=jitter,
+            quiet=quiet,
+            begins=begins,
+            ends=ends,
+            misfire=missed,
+            created_by=f"discord:{ctx.author.id}",
         )
-        await answer(ctx, _told(await self._schedules.add(request)))
+        if dry_run:
+            await answer(ctx, "\n".join(_tried(trial) for trial in await self._schedules.try_out(request)))
+        else:
+            await answer(ctx, _told(await self._schedules.add(request)))
 
     @hybrid.subcommand(schedule, "refresh", "Have a persona learn what is new, such as: every sunday 4:00")
     @app_commands.describe(user="whose voice", when='such as "every sunday 4:00"')
@@ -69,6 +94,21 @@ class SchedulesCog(commands.Cog, name="Schedules"):
         await acknowledge(ctx)
         request = ScheduleRequest(user, when, action="refresh", created_by=f"discord:{ctx.author.id}")
         await answer(ctx, _told(await self._schedules.add(request)))
+
+    @hybrid.subcommand(schedule, "preview", "When a schedule is due next")
+    async def preview(
+        self, ctx: commands.Context[Any], number: int, count: commands.Range[int, 1, MOST_SHOWN] = 10
+    ) -> None:
+        await acknowledge(ctx)
+        await answer(ctx, _told(await self._schedules.preview(number, count)))
+
+    @hybrid.subcommand(schedule, "history", "What became of a schedule's last runs")
+    async def history(
+        self, ctx: commands.Context[Any], number: int, count: commands.Range[int, 1, MOST_SHOWN] = 20
+    ) -> None:
+        await acknowledge(ctx)
+        runs = await self._schedules.history(number, count)
+        await answer(ctx, "\n".join(_was(run) for run in runs) or "Nothing was due yet.")
 
     @hybrid.subcommand(schedule, "pause", "Have a schedule do nothing until it is resumed")
     @allowed("schedule")
@@ -94,5 +134,20 @@ def _told(planned: Planned) -> str:
     """A schedule, with its next times as each reader's Discord shows them."""
     schedule = planned.schedule
     where = "refresh" if schedule.action == "refresh" else schedule.target
-    times = " · ".join(discord.utils.format_dt(moment, "f") for moment in planned.next) or schedule.state
+    times = " · ".join(_time(moment) for moment in planned.next) or schedule.state
     return f"**{schedule.number}** @{planned.handle}, {schedule.words} → {where}\n-# {times}"
+
+
+def _tried(trial: Trial) -> str:
+    """What a run would post."""
+    return f"{_time(trial.due)} {discord.utils.escape_markdown(trial.text) or f'nothing: {trial.refused}'}"
+
+
+def _was(run: Run) -> str:
+    """What became of a run, or of several."""
+    until = "" if run.is_one else f" to {_time(run.until_at)}"
+    return f"{_time(run.due_at)}{until} {run.outcome}{f': {run.reason}' if run.reason else ''}"
+
+
+def _time(moment: datetime) -> str:
+    return discord.utils.format_dt(moment, "f")
