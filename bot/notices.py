@@ -35,8 +35,9 @@ class Notices:
         """What nobody has seen yet, oldest first."""
         return await self._store.run(notices.unseen)
 
-    async def mark_seen(self) -> None:
-        await self._store.run(notices.mark_seen, datetime.now(UTC))
+    async def mark_seen(self, id: int | None = None) -> None:
+        """One, or all of them."""
+        await self._store.run(notices.mark_seen, datetime.now(UTC), id)
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[asyncio.Queue[Notice]]:

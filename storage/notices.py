@@ -42,10 +42,10 @@ def unseen(db: Database) -> list[Notice]:
     return _read(db, "where seen_at is null order by id")
 
 
-def mark_seen(db: Database, now: datetime) -> None:
-    """All of them."""
+def mark_seen(db: Database, now: datetime, id: int | None = None) -> None:
+    """One, or all of them."""
     with db.atomic():
-        db.execute("update notices set seen_at = ? where seen_at is null", [utc_text(now)])
+        db.execute("update notices set seen_at = ? where seen_at is null and id = ifnull(?, id)", [utc_text(now), id])
 
 
 def _read(db: Database, rest: str, *values: str) -> list[Notice]:

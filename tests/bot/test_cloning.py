@@ -192,13 +192,15 @@ async def test_one_broken_clone_does_not_hold_up_the_line(home: Home, file: Path
     }
 
 
-async def test_posts_of_a_job_that_ended_in_a_crash_are_deleted_at_the_next_start(home: Home) -> None:
-    leftover = DataFolder(home.data).jobs / "01ENDED" / "posts.jsonl"
-    leftover.parent.mkdir(parents=True)
-    leftover.write_text("{}", encoding="utf-8")
+async def test_posts_of_a_job_or_an_upload_that_ended_in_a_crash_are_deleted_at_the_next_start(home: Home) -> None:
+    folder = DataFolder(home.data)
+    leftovers = [folder.jobs / "01ENDED" / "posts.jsonl", folder.uploads / "half.zip"]
+    for leftover in leftovers:
+        leftover.parent.mkdir(parents=True)
+        leftover.write_text("{}", encoding="utf-8")
     async with running(config.load(None, home.environ())):
-        await asyncio.to_thread(until, lambda: None if leftover.exists() else True)
-    assert not leftover.parent.exists()
+        await asyncio.to_thread(until, lambda: None if any(each.exists() for each in leftovers) else True)
+    assert not leftovers[0].parent.exists()
 
 
 async def test_who_works_inside_is_cancelled_when_the_database_is_lost(home: Home, file: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bot.commands import Said
 from bot.doctor import Finding
 from bot.gateways import text
-from bot.gateways.printable import printable
+from bot.gateways.printable import printable, without_folders
 from storage.clones import Overview
 from storage.errors import MynahError
 from trainer.protocol import Counted, Step
@@ -129,3 +129,18 @@ def test_finding_has_its_advice_below() -> None:
         ["→", "Make", "room."],
         ["ok", "python", "3.11"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("its log is /home/ann/data/logs/trainer-1.log.", "its log is trainer-1.log."),
+        ("'/a/b/c.csv' and /a/b", "'c.csv' and b"),
+        (
+            "see https://example.org/a/b, /train status, and/or/else",
+            "see https://example.org/a/b, /train status, and/or/else",
+        ),
+    ],
+)
+def test_strangers_are_not_shown_folders(text: str, shown: str) -> None:
+    assert without_folders(text) == shown

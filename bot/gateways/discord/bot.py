@@ -13,6 +13,7 @@ from discord.http import Route
 
 from bot.app import App
 from bot.gateways.discord import errors, sync
+from bot.gateways.discord.buttons import answer_stale
 from bot.gateways.discord.cogs import COGS
 from bot.gateways.discord.progress import Pace, Progress
 from bot.gateways.discord.quotas import Quotas
@@ -83,10 +84,11 @@ class MynahBot(commands.AutoShardedBot):
         log.info("On Discord as %s in %d servers. It hears %s.", self.user, len(self.guilds), how)
 
     async def on_command_error(self, context: commands.Context[Any], error: commands.CommandError, /) -> None:
-        await errors.on_command_error(context, error)
+        if not self.is_closed():  # else nobody can be told any more
+            await errors.on_command_error(context, error)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
-        await errors.answer_stale(self, interaction)
+        await answer_stale(interaction)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         errors.log_mistake(f"The event {event_method}")

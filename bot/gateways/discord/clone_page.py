@@ -9,7 +9,7 @@ import discord
 
 from bot.cloning import Update
 from bot.gateways.discord.lengths import cut
-from bot.gateways.printable import printable
+from bot.gateways.printable import printable, without_folders
 from bot.gateways.text import duration
 from storage.clones import Clone
 from trainer.protocol import Compared, Counted, Evaluated, Judged, Sample, Step, Warned
@@ -142,8 +142,8 @@ class ClonePage:
 
 
 def _plain(text: str) -> str:
-    """Text of others as a reader sees it: no markup, and no line of its own."""
-    return discord.utils.escape_markdown(" ".join(printable(text).split()))
+    """Text of others as a reader sees it: no markup, no line of its own, and no folder of this machine."""
+    return discord.utils.escape_markdown(" ".join(printable(without_folders(text)).split()))
 
 
 def _quoted(text: str, limit: int) -> str:

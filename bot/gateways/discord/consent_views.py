@@ -17,7 +17,8 @@ from discord.ext import commands
 from bot.data_folder import DataFolder
 from bot.errors import CommandError
 from bot.gateways.discord import uploads
-from bot.gateways.discord.errors import answer, privately
+from bot.gateways.discord.buttons import Button
+from bot.gateways.discord.errors import answer, privately, public
 from bot.gateways.discord.lengths import cut
 from bot.gateways.discord.permissions import may
 from bot.gateways.families.people import told
@@ -72,7 +73,7 @@ async def ask_member(
 
 
 class ConsentButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    Button,
     template=r"consent:(?P<request_id>[0-9A-Z]{26}):(?P<what>agree|upload|refuse|never)",
 ):
     """A member's answer to the question."""
@@ -105,7 +106,7 @@ class ConsentButton(
                     await interaction.response.edit_message(content="They said no, and nothing is kept.", view=None)
                     await _opt_out(bot, interaction, request.member_id)
         except MynahError as error:
-            await privately(interaction, str(error))
+            await privately(interaction, public(error))
 
 
 class UploadForm(discord.ui.Modal):
@@ -128,11 +129,11 @@ class UploadForm(discord.ui.Modal):
         try:
             await _take(bot, interaction, await _theirs(bot, interaction, self._request_id), self.file.values[0])
         except MynahError as error:
-            await interaction.edit_original_response(content=str(error), allowed_mentions=_NO_PINGS)
+            await interaction.edit_original_response(content=public(error), allowed_mentions=_NO_PINGS)
 
 
 class ErasureButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    Button,
     template=r"erase:(?P<what>optout|forget|keep):(?P<whom>@[\w.@-]{1,64}|\d{1,20})",
 ):
     """Yes or no to a deletion; whoever presses must be allowed to, now as when they asked."""
@@ -159,7 +160,7 @@ class ErasureButton(
             await _refuse_others(bot, interaction.user, self.what, self.whom)
             text = "\n".join(told(await _erase(bot, self.what, self.whom)))
         except MynahError as error:
-            text = str(error)
+            text = public(error)
         if self.what == "optout":
             text += "\nNobody is cloned under that name here again; only a salted hash of it is kept."
         await interaction.edit_original_response(content=cut(text, 2_000), view=None, allowed_mentions=_NO_PINGS)

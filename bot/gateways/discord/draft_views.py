@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import discord
 
-from bot.gateways.discord.errors import Refused, privately
+from bot.gateways.discord.buttons import Button
+from bot.gateways.discord.errors import Refused, privately, public
 from bot.gateways.discord.lengths import cut
 from bot.gateways.discord.permissions import may
 from bot.posting.outbox import Entry
@@ -33,7 +34,7 @@ _NOT_ALLOWED = "Drafts are decided on by those whom discord.may_schedule in the 
 
 
 class DraftButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    Button,
     template=r"draft:(?P<post_id>[0-9A-Z]{26}):(?P<what>approve|edit|reroll|reject|all)",
 ):
     """Any of them."""
@@ -72,9 +73,9 @@ class DraftButton(
                     approved = await drafts.approve_all(by)
                     await privately(interaction, f"{len(approved)} drafts were approved.")
         except Refused as error:
-            await privately(interaction, str(error))
+            await privately(interaction, public(error))
         except MynahError as error:
-            await privately(interaction, str(error))
+            await privately(interaction, public(error))
 
 
 class DraftForm(discord.ui.Modal):
@@ -105,7 +106,7 @@ class DraftForm(discord.ui.Modal):
             else:
                 await show(interaction, await drafts.reject(self._id, self.words.value, by))
         except MynahError as error:
-            await privately(interaction, str(error))
+            await privately(interaction, public(error))
 
 
 def draft_embed(entry: Entry) -> discord.Embed:

@@ -15,17 +15,17 @@ from discord.ext import commands
 
 from bot.errors import place_of
 from bot.gateways.discord.lengths import cut
+from bot.gateways.printable import without_folders
 from storage.errors import MynahError
 
 if TYPE_CHECKING:
-    from bot.gateways.discord.bot import MynahBot
+    pass
 
 log = logging.getLogger(__name__)
 
 _NO_PINGS = discord.AllowedMentions.none()
 _THINKING = "thinking"
 """Set in an interaction whose deferred answer is still empty."""
-_STALE = "That button is of a Mynah of before, and does nothing any more. /models lists who is here."
 
 
 class Refused(commands.CheckFailure):
@@ -95,11 +95,16 @@ async def acknowledge(ctx: commands.Context[Any]) -> None:
         log.warning("A command was heard too late to be acknowledged: %s %s.", error.status, error.code)
 
 
+def public(error: MynahError | Refused) -> str:
+    """Its sentence and hint, for everybody to read: nothing of this machine's folders is in it."""
+    return without_folders(str(error))
+
+
 def in_words(error: BaseException, ctx: commands.Context[Any] | None) -> str:
     """What a person is told."""
     cause = _cause(error)
     if isinstance(cause, MynahError):
-        return str(cause)
+        return public(cause)
     if isinstance(cause, commands.CommandOnCooldown | app_commands.CommandOnCooldown):
         return f"A little slower, please: again in {max(1, round(cause.retry_after))} s."
     if isinstance(cause, commands.NoPrivateMessage | app_commands.NoPrivateMessage):
@@ -125,20 +130,6 @@ def log_mistake(what: str, error: BaseException | None = None) -> str:
     if error is not None:
         log.error("%s met %s at %s (number %s).", what, type(error).__name__, place_of(error), number)
     return number
-
-
-async def answer_stale(bot: MynahBot, interaction: discord.Interaction) -> None:
-    """A button that nobody here listens to would only spin; custom ids of ours begin with a known word."""
-    if interaction.type is not discord.InteractionType.component or interaction.data is None:
-        return
-    custom_id = str(interaction.data.get("custom_id", ""))
-    known = bot._connection._view_store._dynamic_items  # discord.py has no public way to ask which items it knows
-    if any(pattern.fullmatch(custom_id) for pattern in known):
-        return
-    if any(custom_id == key[1] for keys in bot._connection._view_store._views.values() for key in keys):
-        return
-    with contextlib.suppress(discord.HTTPException):
-        await interaction.response.send_message(_STALE, ephemeral=True)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import discord
 from discord.ext import commands
 
-from bot.gateways.discord.lengths import cut
+from bot.gateways.discord.clone_messages import UNREACHABLE
+from bot.gateways.discord.lengths import MESSAGE, cut
 
 if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
@@ -41,18 +42,20 @@ class OwnerCog(commands.Cog, name="Owner"):
                 await heard.get()
 
     async def _send_unseen(self) -> None:
-        """All at once; they count as seen when Discord has them."""
+        """A message each, which counts as seen when Discord has it; its nonce is the same after a restart."""
         settings = self._bot.settings.discord
-        unseen = await self._notices.unseen()
-        if not settings.owner_channel or not unseen:
+        if not settings.owner_channel:
             return
         greeting = f"<@{settings.owner}> " if settings.owner else ""
-        lines = "\n".join(f"{notice.message} {notice.hint}".strip() for notice in unseen)
-        owner = discord.AllowedMentions(users=[discord.Object(int(settings.owner))]) if settings.owner else None
-        try:
-            channel = self._bot.get_partial_messageable(int(settings.owner_channel))
-            await channel.send(cut(greeting + lines, 2_000), allowed_mentions=owner or discord.AllowedMentions.none())
-        except discord.HTTPException as error:
-            log.warning("The owner's channel did not take a notice: %s, code %s.", error.status, error.code)
-            return
-        await self._notices.mark_seen()
+        pinged = discord.AllowedMentions.none()
+        if settings.owner:
+            pinged = discord.AllowedMentions(users=[discord.Object(int(settings.owner))])
+        channel = self._bot.get_partial_messageable(int(settings.owner_channel))
+        for notice in await self._notices.unseen():
+            text = cut(f"{greeting}{notice.message} {notice.hint}".strip(), MESSAGE)
+            try:
+                await channel.send(text, nonce=f"n{notice.id}", allowed_mentions=pinged)
+            except UNREACHABLE as error:
+                log.warning("The owner's channel did not take a notice: %s.", type(error).__name__)
+                return
+            await self._notices.mark_seen(notice.id)

@@ -14,7 +14,8 @@ import discord
 from discord.ext import commands
 
 from bot.errors import CommandError
-from bot.gateways.discord.errors import answer, privately
+from bot.gateways.discord.buttons import Button
+from bot.gateways.discord.errors import answer, privately, public
 from bot.gateways.discord.lengths import MESSAGE, cut
 from bot.gateways.discord.permissions import may
 from bot.requests import CloneRequest, RefreshRequest
@@ -35,7 +36,7 @@ _NO_PINGS = discord.AllowedMentions.none()
 
 
 class PriceButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    Button,
     template=(
         r"price:(?P<what>clone|refresh|no):(?P<asker>\d{1,20}):(?P<until_min>\d{1,8}):(?P<depth>\d{1,6})"
         r":(?P<handle>\w{1,15}):(?P<recipe>[a-z0-9_-]{0,32})"
@@ -72,7 +73,7 @@ class PriceButton(
                 await bot.quotas.refuse_beyond(interaction.user, interaction.guild_id)
                 await self._buy(bot, interaction)
         except MynahError as error:
-            await privately(interaction, str(error))
+            await privately(interaction, public(error))
 
     async def _buy(self, bot: MynahBot, interaction: discord.Interaction[Any]) -> None:
         """In line first, so that a question whose yes was lost in a crash can be answered once more."""

@@ -20,6 +20,7 @@ import discord
 from discord.ext import commands
 
 from bot.gateways.discord.delivery import without_footer
+from bot.gateways.discord.errors import public
 from bot.gateways.discord.lengths import cut
 from bot.gateways.discord.turns import is_quiet
 from bot.posting.sender import NotSent
@@ -39,6 +40,10 @@ _ANSWERED_KEPT = 2_000
 _LONGEST_HEARD = 400
 """Characters of one message; the voice hears a few hundred tokens."""
 _SWEEP_S = 300.0
+_HELP = (
+    "Nobody answers here unless you name them: mention me and then a handle, or reply to what a persona said. "
+    "`/models` lists who is here, `/clone` makes one."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class SpeakingCog(commands.Cog, name="Speaking"):
             return
         turn = await self._turn(message)
         if turn is None:
+            if self._is_spoken_to(message) and self._bot.talk.turns.may_help(message.channel.id):
+                await self._explain(message, _HELP)
             return
         try:
             outcome = await self._bot.talk.say(
@@ -86,7 +93,7 @@ class SpeakingCog(commands.Cog, name="Speaking"):
             )
         except MynahError as error:
             if not turn.unasked:
-                await self._explain(message, error)
+                await self._explain(message, public(error))
             return
         if isinstance(outcome, NotSent):
             log.warning("A persona could not speak in channel %s: %s", message.channel.id, outcome.reason)
@@ -180,10 +187,14 @@ class SpeakingCog(commands.Cog, name="Speaking"):
                     heard.append(cut(" ".join(without_footer(earlier.clean_content).split()), _LONGEST_HEARD))
         return [text for text in reversed(heard) if text]
 
-    async def _explain(self, message: discord.Message, error: MynahError) -> None:
+    def _is_spoken_to(self, message: discord.Message) -> bool:
+        """In direct messages, and by a mention that somebody wrote: a reply to what the bot said needs no answer."""
+        return message.guild is None or (self._bot.user is not None and f"<@{self._bot.user.id}>" in message.content)
+
+    async def _explain(self, message: discord.Message, text: str) -> None:
         with contextlib.suppress(discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError):
             await message.channel.send(
-                cut(str(error), 1_000),
+                cut(text, 1_000),
                 nonce=f"e{message.id}",
                 reference=message.to_reference(fail_if_not_exists=False),
                 mention_author=False,

@@ -13,6 +13,7 @@ from bot.settings.speaking import Speaking
 
 _MINUTE_S, _HOUR_S = 60.0, 3_600.0
 _CHANNELS_KEPT = 10_000
+HELP_EVERY_S = 300.0
 
 
 class Turns:
@@ -22,6 +23,7 @@ class Turns:
         self._clock = clock
         self._taken: dict[int, deque[float]] = {}
         self._chimed: dict[int, float] = {}
+        self._helped: dict[int, float] = {}
 
     def take(self, channel_id: int, settings: Speaking) -> bool:
         """Whether a persona may speak now; then it counts as having spoken."""
@@ -39,10 +41,20 @@ class Turns:
 
     def may_chime(self, channel_id: int, settings: Speaking) -> bool:
         """Whether the last time that somebody spoke unasked there is long enough ago; then it begins anew."""
-        now, before = self._clock(), self._chimed.get(channel_id)
-        if before is not None and now - before < settings.chime_minutes * _MINUTE_S:
+        return self._begins_anew(self._chimed, channel_id, settings.chime_minutes * _MINUTE_S)
+
+    def may_help(self, channel_id: int) -> bool:
+        """Whether it was not explained there lately how to talk to personas; then it begins anew."""
+        return self._begins_anew(self._helped, channel_id, HELP_EVERY_S)
+
+    def _begins_anew(self, last: dict[int, float], channel_id: int, pause_s: float) -> bool:
+        now, before = self._clock(), last.get(channel_id)
+        if before is not None and now - before < pause_s:
             return False
-        self._chimed[channel_id] = now
+        last.pop(channel_id, None)
+        last[channel_id] = now
+        if len(last) > _CHANNELS_KEPT:
+            del last[next(iter(last))]
         return True
 
 

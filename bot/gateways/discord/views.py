@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import discord
 
 from bot.errors import CommandError, NotFound
+from bot.gateways.discord.buttons import Button
 from bot.gateways.discord.clone_page import PICTURE
-from bot.gateways.discord.errors import privately
+from bot.gateways.discord.errors import privately, public
 from bot.gateways.discord.lengths import cut
 from bot.gateways.discord.permissions import may
 from bot.gateways.families.people import told
@@ -45,7 +46,7 @@ _NO_PINGS = discord.AllowedMentions.none()
 
 
 class CloneButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    Button,
     template=r"clone:(?P<clone_id>[0-9A-Z]{26}):(?P<what>more|card|schedule|delete|erase|keep)",
 ):
     """Any of them."""
@@ -85,7 +86,7 @@ class CloneButton(
                 case "keep":
                     await interaction.response.edit_message(content=f"@{persona.handle} stays.", view=None)
         except MynahError as error:
-            await privately(interaction, str(error))
+            await privately(interaction, public(error))
 
 
 class ScheduleForm(discord.ui.Modal):
@@ -110,7 +111,7 @@ class ScheduleForm(discord.ui.Modal):
         try:
             text = await _schedule(bot, interaction, self._handle, self.when.value, self.prompt.value)
         except MynahError as error:
-            text = str(error)
+            text = public(error)
         await interaction.edit_original_response(content=cut(text, 2_000), allowed_mentions=_NO_PINGS)
 
 
@@ -148,7 +149,7 @@ async def _show_card(bot: MynahBot, interaction: discord.Interaction[Client], pe
         embed, files = await asyncio.to_thread(card_parts, persona, folder)
         await interaction.edit_original_response(embed=embed, attachments=files, allowed_mentions=_NO_PINGS)
     except MynahError as error:
-        await interaction.edit_original_response(content=cut(str(error), 2_000))
+        await interaction.edit_original_response(content=cut(public(error), 2_000))
 
 
 def card_parts(persona: Persona, folder: Path) -> tuple[discord.Embed, list[discord.File]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import discord
 import pytest
 import pytest_asyncio
 
@@ -142,6 +143,17 @@ async def test_a_mistake_is_answered_with_a_sentence_and_a_hint(app: App, settin
         assert "@nobody.here" in wrong and "/models" in wrong
         voiceless = await answer(scene, scene.ann.runs(scene.channel, "clone"))
         assert voiceless.startswith("Whose voice?")
+
+
+async def test_a_button_of_a_mynah_of_before_is_answered(app: App, settings: Settings, scene: Scene) -> None:
+    view = discord.ui.View(timeout=None)
+    view.add_item(discord.ui.Button(label="Sing", custom_id="sing:1"))
+    async with online(scene.server, LifeBot(app, settings)) as bot:
+        await bot.get_partial_messageable(int(scene.channel.id)).send("an old one", view=view)
+        (old,) = await scene.said()
+    async with online(scene.server, LifeBot(app, settings)):
+        told = await answer(scene, scene.ann.clicks(old, "Sing"))
+        assert told.startswith("That button is of a Mynah of before")
 
 
 async def test_a_file_too_large_is_not_even_fetched(app: App, settings: Settings, scene: Scene) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from storage import clones, personas
 from tests.invented import invented_posts, write_csv
-from tests.running import ROOT, Home
+from tests.running import ROOT, Home, until
 from tests.servers.discord.people import Person
 from tests.servers.discord.server import LocalDiscord
 from tests.servers.discord.things import Channel
@@ -49,6 +50,15 @@ def server() -> Iterator[LocalDiscord]:
         assert [asked.path for asked in local.invalid_requests if asked.status != 401] == []
 
 
+def states(home: Home) -> list[str]:
+    """Those of Ann's clone, from the first."""
+    with home.database() as db:
+        ann = personas.find(db, "ann")
+        assert ann is not None
+        (clone,) = clones.of_persona(db, ann.id)
+        return [move.to_state for move in clones.history(db, clone.id)]
+
+
 def someone(server: LocalDiscord) -> tuple[Person, Channel]:
     guild = server.guild("Parrots")
     return server.person("ann", guild), server.channel(guild, "general")
@@ -74,18 +84,28 @@ def test_a_refused_token_ends_it_with_a_sentence(ada: Home, server: LocalDiscord
         assert "Traceback" not in complaints and "mistyped" not in complaints
 
 
-def test_an_attached_file_becomes_a_voice_and_is_not_kept(home: Home, server: LocalDiscord, tmp_path: Path) -> None:
-
+def test_an_attached_file_becomes_a_voice_through_a_kill_and_is_not_kept(
+    home: Home, server: LocalDiscord, tmp_path: Path
+) -> None:
     ann, channel = someone(server)
     file = write_csv(tmp_path / "posts.csv", "ann", invented_posts(90))
-    with started(home, server):
+    with started(home, server) as bot:
         server.wait_for(lambda: server.gateway.connected, "the bot to be online", 60)
         ann.is_answered(ann.runs(channel, "clone", user="ann", file=("posts.csv", file.read_bytes())), 30)
+        until(lambda: True if "training" in states(home) else None)
+        bot.kill()
+        bot.wait()
+        assert "ready" not in states(home)
+    (message,) = (said for said in ann.sees(channel) if said.embeds)
+    server.gateway.invalidate()  # the session of a bot that is gone
+    with started(home, server):
         server.wait_for(
             lambda: any("Say more" in str(said.components) for said in ann.sees(channel)),
             "the buttons of a ready clone",
             100,
         )
+        assert [said for said in ann.sees(channel) if said.embeds] == [message]
+        assert states(home)[-4:] == ["queued", "collecting", "training", "ready"]
         assert list((home.data / "uploads").iterdir()) == []
         assert ann.is_answered(ann.runs(channel, "say", user="ann"), 60).content == "@ann has spoken."
         assert len([said for said in ann.sees(channel) if said.seen_by is None]) == 2

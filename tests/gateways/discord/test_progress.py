@@ -140,11 +140,16 @@ async def test_the_same_message_goes_on_after_a_restart(quiet_app: App, calm: Se
     async with online(scene.server, LifeBot(app, calm)):
         assert (await shows(scene, "Learning …")).id == message.id
     await app.store.run(
-        clones.move, submitted.clone.id, "failed", "", error_message="It *broke*.", error_hint="Mend it."
+        clones.move,
+        submitted.clone.id,
+        "failed",
+        "",
+        error_message="It *broke*.",
+        error_hint="Its log is /home/ann/logs/t-1.log.",
     )
     async with online(scene.server, LifeBot(app, calm)):
         assert (await shows(scene, "broke")).id == message.id
-        assert story(message) == "It \\*broke\\*.\nMend it."
+        assert story(message) == "It \\*broke\\*.\nIts log is t-1.log."
         await until_told(app)
     assert await app.store.run(records.untold_progress) == []
     async with online(scene.server, LifeBot(app, calm)):

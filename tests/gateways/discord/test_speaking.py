@@ -86,9 +86,22 @@ async def test_nobody_answers_bots_webhooks_or_what_is_not_for_them(app: App, se
         await hook.send(f"<@{scene.server.world.bot.id}> ada hello", wait=True)
         type(scene.ann)(scene.server.world, other).types(scene.channel, "@Mynah ada hello")
         scene.ann.types(scene.channel, "hello everybody")
-        scene.ann.types(scene.channel, "@Mynah who are you?")
         await settle()
         assert [said.author.name for said in scene.ours()] == ["Somebody"]
+
+
+async def test_a_mention_that_means_nobody_is_explained_now_and_then(
+    app: App, settings: Settings, scene: Scene
+) -> None:
+    async with online(scene.server, LifeBot(app, settings)):
+        asked = scene.ann.types(scene.channel, "@Mynah who are you?")
+        (help,) = await scene.said()
+        assert help.content.startswith("Nobody answers here unless you name them") and help.reply_to is asked
+        scene.ann.types(scene.channel, "@Mynah and who else?")
+        scene.ann.types(scene.channel, "thanks", reply_to=help)
+        scene.ann.types(scene.ann.dm(), "hello?")
+        await scene.said(1, scene.ann.dm())
+        assert len(scene.ours()) == 1
 
 
 async def test_a_lot_of_talk_in_a_channel_comes_to_a_stop(app: App, settings: Settings, scene: Scene) -> None:
@@ -218,8 +231,8 @@ async def test_who_lives_in_a_channel_answers_every_mention_there(app: App, sett
         scene.ann.types(scene.channel, "nothing for anybody")
         await asyncio.to_thread(owner.is_answered, owner.runs(scene.channel, "persona unbind"))
         scene.ann.types(scene.channel, "@Mynah anybody?")
-        await settle()
-        assert len(scene.ours()) == 1
+        _, help = await scene.said(2)
+        assert help.content.startswith("Nobody answers here")
 
 
 async def test_it_chimes_in_where_an_administrator_wants_it(app: App, settings: Settings, scene: Scene) -> None:
