@@ -14,6 +14,7 @@ from bot import config
 from bot.errors import SettingsError
 from bot.notices import Notices
 from bot.settings import Settings, setting_keys
+from bot.x.terms import TERMS
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class LiveSettings:
         if not changed:
             return "config.toml was read; nothing in it changed."
         waits = f" Only at the next start: {', '.join(later)}." if later else ""
-        return f"config.toml was read; changed: {', '.join(changed)}.{waits}"
+        terms = f" Mind: {TERMS}" if new.x.train_on_api_content and not old.x.train_on_api_content else ""
+        return f"config.toml was read; changed: {', '.join(changed)}.{waits}{terms}"
 
     @asynccontextmanager
     async def watched(self, notices: Notices) -> AsyncIterator[None]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-
-from aiohttp import ClientResponse
 
 from bot.errors import CommandError
 from bot.notices import Notices
@@ -16,13 +14,10 @@ from bot.posting.posting import Posting
 from bot.posting.sender import NotSent, Outcome
 from bot.posting.x_sender import XSender
 from bot.settings import Settings
-from bot.x import errors
-from bot.x.access import KEYS, login_of, user_keys
-from bot.x.client import PUBLIC_URL, XClient
-from bot.x.login import Login
+from bot.x.access import KEYS, account_access, base_url, user_keys
+from bot.x.client import XClient
 from storage import switches
 from storage.database import Reader, Store
-from storage.errors import MynahError
 from storage.outbox import OutboxPost
 
 TARGET = "x"
@@ -54,7 +49,7 @@ class XAccount:
             account_id = (confirmed or "") if keys is None else keys.user_id
             if confirmed is None or not await self._is_confirmed(account_id):
                 await self._stop()
-            self._sender = XSender(client, account_id, self._budget, user_auth=keys is not None)
+            self._sender = XSender(client, account_id, self._budget, user_auth=client.reads_as_user)
             self._posting.register(TARGET, self._sender)
             yield
 
@@ -70,7 +65,7 @@ class XAccount:
         if client is None:
             raise CommandError("No account on X is connected.", _HOW)
         async with client:
-            profile = await etiquette.look(client, self._budget, user_auth=user_keys(self._settings) is not None)
+            profile = await etiquette.look(client, self._budget, user_auth=client.reads_as_user)
         question = " ".join([*profile.lacks, "Is it right all the same?"]) if profile.lacks else ""
         is_right = (not question or await ask(question)) and await ask(etiquette.LABEL)
         if is_right:
@@ -96,35 +91,10 @@ class XAccount:
 
     async def _client(self) -> XClient | None:
         """One that asks as the account, to be entered; None where there is no account."""
-        base_url, keys = self._settings.x.base_url or PUBLIC_URL, user_keys(self._settings)
-        if keys is not None:
-            return XClient(base_url, user=keys)
-        login = login_of(self._settings)
-        return LoggedIn(base_url, login) if await login.is_there() else None
-
-
-class LoggedIn(XClient):
-    """Shows the token of whoever logged in, renewed in time. What cannot be asked without one was surely not sent."""
-
-    def __init__(self, base_url: str, login: Login) -> None:
-        super().__init__(base_url)
-        self._login = login
-
-    async def request(
-        self,
-        method: str,
-        route: str,
-        params: Mapping[str, str] | None = None,
-        json: object = None,
-        user_auth: bool = False,
-    ) -> ClientResponse:
-        try:
-            self._bearer = await self._login.access_token()
-        except (errors.NotSent, errors.Unclear, errors.RateLimited) as error:
-            raise errors.NotSent(error.message, error.hint) from error
-        except MynahError as error:
-            raise errors.Refused(401, errors.Problem(), error.message, error.hint) from error
-        return await super().request(method, route, params, json, user_auth)
+        access = await account_access(self._settings)
+        if access is None:
+            return None
+        return XClient(base_url(self._settings), bearer=access.bearer, user=access.user)
 
 
 class Unconnected:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bot.data_folder import DataFolder
 from bot.errors import CommandError
 from bot.settings import Settings
 from bot.x.budget import Budget
-from bot.x.client import PUBLIC_URL, UserKeys
+from bot.x.client import PUBLIC_URL, Bearer, UserKeys
 from bot.x.login import Login
 from bot.x.paying import PayingClient
 from bot.x.token_file import TokenFile
@@ -31,19 +33,36 @@ def login_of(settings: Settings) -> Login:
     return Login(settings, file)
 
 
-async def reader(settings: Settings, budget: Budget, purpose: str) -> PayingClient:
-    """A client that reads, to be entered by `async with`.
+@dataclass(frozen=True, slots=True)
+class Access:
+    """By what X lets somebody in: a token to show, or keys to sign with."""
 
-    Raises CommandError where nothing to show to X is set, XError where a login cannot be used.
-    """
-    base_url, keys = settings.x.base_url or PUBLIC_URL, user_keys(settings)
-    if settings.tokens.x_bearer_token is not None:
-        return PayingClient(base_url, budget, purpose, bearer=settings.tokens.x_bearer_token)
-    if keys is not None:
-        return PayingClient(base_url, budget, purpose, user=keys)
+    bearer: Bearer | None = None
+    user: UserKeys | None = None
+
+
+async def account_access(settings: Settings) -> Access | None:
+    """Of the account that posts: its keys, or its login; None where there is neither. Raises SettingsError."""
+    if (keys := user_keys(settings)) is not None:
+        return Access(user=keys)
     login = login_of(settings)
-    if await login.is_there():
-        return PayingClient(base_url, budget, purpose, bearer=await login.access_token())
-    raise CommandError(
-        "Nothing is set that X would let in.", f"Set X_BEARER_TOKEN, or {KEYS}, or log in by `mynah x login`."
-    )
+    return Access(bearer=login.access_token) if await login.is_there() else None
+
+
+async def reader(settings: Settings, budget: Budget, purpose: str) -> PayingClient:
+    """A client that reads, as the app or as the account, to be entered by `async with`.
+
+    Raises CommandError where nothing to show to X is set.
+    """
+    token = settings.tokens.x_bearer_token
+    access = Access(bearer=token) if token is not None else await account_access(settings)
+    if access is None:
+        raise CommandError(
+            "Nothing is set that X would let in.", f"Set X_BEARER_TOKEN, or {KEYS}, or log in by `mynah x login`."
+        )
+    return PayingClient(base_url(settings), budget, purpose, bearer=access.bearer, user=access.user)
+
+
+def base_url(settings: Settings) -> str:
+    """Of X's API."""
+    return settings.x.base_url or PUBLIC_URL

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json as json_format
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -23,9 +23,13 @@ from pydantic import SecretStr
 from tweepy.asynchronous import AsyncClient
 from yarl import URL
 
-from bot.x.errors import NotSent, Unclear, refusal
+from bot.x.errors import NotSent, Problem, RateLimited, Refused, Unclear, refusal
+from storage.errors import MynahError
 
 PUBLIC_URL = "https://api.x.com"
+
+Bearer = SecretStr | Callable[[], Awaitable[SecretStr]]
+"""A token; or who gives one, and is asked before each request, so that it is renewed in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class XClient(AsyncClient):  # type: ignore[misc]  # tweepy ships no types
         self,
         base_url: str = PUBLIC_URL,
         *,
-        bearer: SecretStr | None = None,
+        bearer: Bearer | None = None,
         user: UserKeys | None = None,
         timeout_s: float = 30,
     ) -> None:
@@ -93,7 +97,10 @@ class XClient(AsyncClient):  # type: ignore[misc]  # tweepy ships no types
         url = self._base_url + route
         if params:
             url += "?" + urlencode({name: str(value) for name, value in params.items()}, quote_via=quote)
-        headers = {"User-Agent": self.user_agent, **self._authorization(method, url, user_auth=user_auth)}
+        authorization = (
+            self._signature(method, url) if user_auth else {"Authorization": f"Bearer {await self._token()}"}
+        )
+        headers = {"User-Agent": self.user_agent, **authorization}
         body = None
         if json is not None:
             headers["Content-Type"] = "application/json"
@@ -117,10 +124,19 @@ class XClient(AsyncClient):  # type: ignore[misc]  # tweepy ships no types
             )
         return response
 
-    def _authorization(self, method: str, url: str, *, user_auth: bool) -> dict[str, str]:
-        if not user_auth:
-            assert self._bearer is not None, "a client without a bearer's token was asked to show it"
-            return {"Authorization": f"Bearer {self._bearer.get_secret_value()}"}
+    async def _token(self) -> str:
+        """What is asked without one was surely not sent."""
+        assert self._bearer is not None, "a client without a bearer's token was asked to show it"
+        if isinstance(self._bearer, SecretStr):
+            return self._bearer.get_secret_value()
+        try:
+            return (await self._bearer()).get_secret_value()
+        except (NotSent, Unclear, RateLimited) as error:
+            raise NotSent(error.message, error.hint) from error
+        except MynahError as error:
+            raise Refused(401, Problem(), error.message, error.hint) from error
+
+    def _signature(self, method: str, url: str) -> dict[str, str]:
         assert self._user is not None, "a client without a user's keys was asked to sign"
         user = self._user
         signer = Signer(

@@ -18,7 +18,6 @@ from bot.settings import Settings
 from bot.x import access
 from bot.x.answers import UserAnswer, read_answer
 from bot.x.budget import Budget
-from bot.x.client import PUBLIC_URL
 from bot.x.errors import Unreadable
 from bot.x.login import Request
 from bot.x.paying import PayingClient
@@ -91,13 +90,12 @@ class X:
         login = access.login_of(self._settings)
         await login.finish(request, request.code_in(address))
         await asyncio.to_thread(self._begun.unlink, missing_ok=True)
-        base_url = self._settings.x.base_url or PUBLIC_URL
-        client = PayingClient(base_url, self._budget, "check", bearer=await login.access_token())
+        client = PayingClient(access.base_url(self._settings), self._budget, "check", bearer=login.access_token)
         return await _who(client, user_auth=False)
 
     async def doors(self) -> list[Door]:
         """Each way in, tried at X where it names an account: a user read each. Raises nothing: problems are told."""
-        tokens, base_url = self._settings.tokens, self._settings.x.base_url or PUBLIC_URL
+        tokens, base_url = self._settings.tokens, access.base_url(self._settings)
         doors = [Door("app token (X_BEARER_TOKEN)", tokens.x_bearer_token is not None)]
         keys, login = access.user_keys(self._settings), access.login_of(self._settings)
         if keys is None:
@@ -108,9 +106,9 @@ class X:
         try:
             if not await login.is_there():
                 return [*doors, Door("login (OAuth 2.0)", is_set=False)]
-            client = PayingClient(base_url, self._budget, "check", bearer=await login.access_token())
         except MynahError as error:
             return [*doors, Door("login (OAuth 2.0)", is_set=True, problem=str(error))]
+        client = PayingClient(base_url, self._budget, "check", bearer=login.access_token)
         return [*doors, await _tried("login (OAuth 2.0)", client, user_auth=False)]
 
 

@@ -1,8 +1,9 @@
 """OAuth 2.0 with PKCE (RFC 7636): an account says yes on X's page, and its tokens are renewed before they end.
 
 What X does, as its users report it: a refresh token works once; a used one is refused with 400. So a pair is on the
-disk before it is used. What no client can mend is X's answer lost on the way, after the old token was used up: the
-access token is renewed ten minutes before its end, goes on until then, and the sentence says to log in again.
+disk before it is used. What no client can mend is X's answer lost on the way, after the old token was used up. It is
+asked for ten minutes before the access token's end; once X refuses the refresh token it is thrown away, so that X is
+not asked again and again, the access token serves to its end, and then the sentence says to log in again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, encode_basic_auth
+from aiohttp.client_exceptions import ClientConnectorError, ConnectionTimeoutError
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from bot.errors import CommandError
@@ -119,15 +121,22 @@ class Login:
             if pair.is_fresh(self._now() + _RENEWED_BEFORE):  # another was faster
                 return pair.access_token
             try:
-                if pair.refresh_token is None:
-                    raise _ended(400)
-                form = {"grant_type": "refresh_token", "refresh_token": pair.refresh_token.get_secret_value()}
                 # A new pair that has been sent is stored, whoever loses patience meanwhile.
-                return (await asyncio.shield(self._exchange(form))).access_token
+                return (await asyncio.shield(self._refresh(pair))).access_token
             except XError:
                 if pair.is_fresh(self._now()):
                     return pair.access_token
                 raise
+
+    async def _refresh(self, pair: TokenPair) -> TokenPair:
+        if pair.refresh_token is None:
+            raise _ended()
+        form = {"grant_type": "refresh_token", "refresh_token": pair.refresh_token.get_secret_value()}
+        try:
+            return await self._exchange(form)
+        except Refused:
+            await asyncio.to_thread(self._file.write, pair.model_copy(update={"refresh_token": None}))
+            raise
 
     async def _exchange(self, form: dict[str, str]) -> TokenPair:
         """A new pair from X, on the disk before it is given back."""
@@ -140,10 +149,14 @@ class Login:
                 session.post(url, data={**form, "client_id": id}, headers=headers, allow_redirects=False) as answer,
             ):
                 status, content = answer.status, await answer.read()
-        except (ClientError, TimeoutError) as error:
+        except (ClientConnectorError, ConnectionTimeoutError) as error:
             raise NotSent("X cannot be reached to renew the login.", "Check the connection, then try again.") from error
+        except (ClientError, TimeoutError) as error:
+            raise Unclear(
+                "X's answer about the login was lost.", "Try again; where X refuses then, log in anew: `mynah x login`."
+            ) from error
         if status in (400, 401):
-            raise _ended(status)
+            raise _ended()
         if status != 200:
             raise Unclear(f"X is out of order (status {status}).", "Try again later.")
         try:
@@ -162,7 +175,10 @@ class Login:
         return id.get_secret_value()
 
 
-def _ended(status: int) -> Refused:
+def _ended() -> Refused:
     return Refused(
-        status, Problem(), "X does not accept this login: it was used up, revoked or has ended.", "`mynah x login`"
+        401,
+        Problem(),
+        "X does not accept this login: it was used up, revoked or has ended.",
+        "Log in: `mynah x login`.",
     )

@@ -10,10 +10,9 @@ import re
 from collections.abc import Mapping
 
 from aiohttp import ClientResponse
-from pydantic import SecretStr
 
 from bot.x.budget import Budget, Reservation
-from bot.x.client import UserKeys, XClient
+from bot.x.client import Bearer, UserKeys, XClient
 from bot.x.errors import NotSent, Refused, Unclear
 
 _DEFAULT_PAGE = 10
@@ -29,7 +28,7 @@ class PayingClient(XClient):
         budget: Budget,
         purpose: str,
         *,
-        bearer: SecretStr | None = None,
+        bearer: Bearer | None = None,
         user: UserKeys | None = None,
     ) -> None:
         super().__init__(base_url, bearer=bearer, user=user)

@@ -142,13 +142,3 @@ def test_clone_tells_terms_and_price_and_needs_a_yes(on_x: Home, x: LocalX) -> N
     assert "@ada on X: 3,247 posts ≈ $16.24, budget left $49.99." in refused.stderr
     assert "archive" in refused.stderr
     assert [request.path for request in x.journal] == ["/2/users/by/username/ada"]
-
-
-def test_clone_is_off_until_the_owner_turns_it_on(on_x: Home, x: LocalX) -> None:
-    publish(x, 5)
-    home = Home(on_x.data, on_x.base, {**on_x.settings, "MYNAH_X__TRAIN_ON_API_CONTENT": "false"})
-    refused = home.run("clone", "@ada", "--source", "x", "--yes")
-    assert refused.returncode == 1
-    for said in ("2025-06-04", "x.train_on_api_content = true", "archive"):
-        assert said in refused.stderr
-    assert x.journal == []

@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from bot import config
 from bot.app import App, running
 from bot.cloning import Update
+from bot.errors import CommandError
 from bot.gateways import families
 from bot.gateways.line import Line
 from bot.requests import CloneRequest, RefreshRequest
@@ -56,16 +57,13 @@ def account(x: LocalX) -> Account:
 
 
 @pytest.fixture
-async def app(ada: Home, x: LocalX, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[App]:
+async def app(ada: Home, x: LocalX, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[App]:
     """A bot in which @ada speaks; it is impatient with an X that is out of order."""
     monkeypatch.setattr(collecting, "_waiting", lambda tell: Patience(longest_wait_s=0.5, tries=1))
-    on_x = {
-        "X_BEARER_TOKEN": x.door.app_token,
-        "MYNAH_X__BASE_URL": x.url,
-        "MYNAH_X__TRAIN_ON_API_CONTENT": "true",
-        "MYNAH_CONSENT__HANDLES": "any",
-    }
-    async with running(config.load(None, ada.environ() | on_x)) as app:
+    file = tmp_path / "config.toml"
+    file.write_text('[x]\ntrain_on_api_content = true\n\n[consent]\nhandles = "any"\n')
+    on_x = {"X_BEARER_TOKEN": x.door.app_token, "MYNAH_X__BASE_URL": x.url}
+    async with running(config.load(file, ada.environ() | on_x)) as app:
         yield app
 
 
@@ -99,6 +97,25 @@ def timelines(x: LocalX) -> list[dict[str, str]]:
     names = ("since_id", "max_results", "pagination_token", "until_id")
     asked = [dict(request.query) for request in x.journal if request.path.endswith("/tweets")]
     return [{name: query[name] for name in names if name in query} for query in asked]
+
+
+async def test_clone_is_off_until_the_owner_turns_it_on_and_is_told_the_terms(
+    app: App, x: LocalX, account: Account
+) -> None:
+    publish(x, account, 5)
+    file, others = app.live.as_settings().config_file, {"MYNAH_X__BASE_URL": x.url}
+    assert file is not None
+    await asyncio.to_thread(file.write_text, "[x]\n")
+    assert "2025-06-04" not in app.live.reload(others)
+    with pytest.raises(CommandError) as refused:
+        await app.commands.clone(CloneRequest("ada", None, source="x", ask=Asked()))
+    for said in ("2025-06-04", "x.train_on_api_content = true", "archive"):
+        assert said in str(refused.value)
+    assert x.journal == []
+    await asyncio.to_thread(file.write_text, "[x]\ntrain_on_api_content = true\n")
+    told = app.live.reload(others)
+    assert told.startswith("config.toml was read; changed: x.train_on_api_content. Mind: X's developer agreement")
+    assert "2025-06-04" in told
 
 
 async def test_refresh_reads_and_pays_for_what_is_new_alone(app: App, x: LocalX, account: Account) -> None:

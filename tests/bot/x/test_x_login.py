@@ -170,6 +170,25 @@ async def test_login_that_was_used_up_elsewhere_lasts_until_its_end_and_then_say
     assert "mynah x login" in refused.value.hint
 
 
+async def test_renewal_whose_answer_is_lost_is_asked_for_once_more_and_then_said_in_a_sentence(
+    x: LocalX, tmp_path: Path
+) -> None:
+    file = logged_in(x, tmp_path, minutes_left=5)
+    old, login = file.read(), access.login_of(settings_of(x, tmp_path))
+    assert old is not None
+    x.break_with(Trouble("POST", "/2/oauth2/token", lose_answer=True))
+    for _ in range(3):
+        assert await login.access_token() == old.access_token
+    assert len(exchanges(x)) == 2
+    left = file.read()
+    assert left is not None
+    file.write(left.model_copy(update={"expires_at": datetime.now(UTC)}))
+    for _ in range(3):
+        with pytest.raises(Refused, match="does not accept this login"):
+            await login.access_token()
+    assert len(exchanges(x)) == 2
+
+
 def test_kill_before_x_hears_leaves_the_old_pair_and_a_kill_after_leaves_the_new_one(x: LocalX, tmp_path: Path) -> None:
     file = logged_in(x, tmp_path, minutes_left=-5)
     for trouble in (Trouble("POST", "/2/oauth2/token", cut_after_bytes=1), None):
