@@ -26,33 +26,55 @@ _MINUTE_S = 60.0
 _KEPT = 10_000
 
 
+class Window:
+    """How often something was done lately, by id. In memory: a restart forgets it, and nobody minds."""
+
+    def __init__(self, length_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._length_s = length_s
+        self._clock = clock
+        self._done: dict[int, deque[float]] = {}
+
+    def wait_s(self, id: int, most: int) -> float:
+        """Until it may be done again, where `most` times are allowed; 0 where it may be done now."""
+        now, done = self._clock(), self._done.get(id, deque())
+        while done and now - done[0] >= self._length_s:
+            done.popleft()
+        if len(done) < most:
+            return 0.0
+        return self._length_s if not done else done[0] + self._length_s - now
+
+    def add(self, id: int) -> None:
+        """It is done now."""
+        done = self._done.pop(id, deque())  # whoever did it last stands last
+        done.append(self._clock())
+        self._done[id] = done
+        if len(self._done) > _KEPT:
+            del self._done[next(iter(self._done))]
+
+
 class Cooldowns:
-    """Counted in memory: a restart forgets them, and nobody minds."""
+    """Between two things that one person asks for, and for all that a server does."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._people: dict[int, float] = {}
-        self._servers: dict[int, deque[float]] = {}
+        self._servers = Window(_MINUTE_S, clock)
 
     def take(self, person_id: int, server_id: int | None, settings: Discord) -> float:
         """Seconds until they may ask; 0 where they may now, and then it counts as asked."""
         now = self._clock()
         wait_s = self._people.get(person_id, -math.inf) + settings.user_seconds - now
-        taken = deque[float]() if server_id is None else self._servers.pop(server_id, deque())
-        while taken and now - taken[0] >= _MINUTE_S:
-            taken.popleft()
-        if server_id is not None and len(taken) >= settings.server_uses_a_minute:
-            wait_s = max(wait_s, taken[0] + _MINUTE_S - now)
-        if wait_s <= 0:
-            taken.append(now)
-            self._people.pop(person_id, None)  # whoever asked last stands last
-            self._people[person_id] = now
         if server_id is not None:
-            self._servers[server_id] = taken
-        for known in (self._people, self._servers):
-            if len(known) > _KEPT:
-                del known[next(iter(known))]
-        return max(0.0, wait_s)
+            wait_s = max(wait_s, self._servers.wait_s(server_id, settings.server_uses_a_minute))
+        if wait_s > 0:
+            return wait_s
+        if server_id is not None:
+            self._servers.add(server_id)
+        self._people.pop(person_id, None)
+        self._people[person_id] = now
+        if len(self._people) > _KEPT:
+            del self._people[next(iter(self._people))]
+        return 0.0
 
 
 class Quotas:
@@ -61,6 +83,7 @@ class Quotas:
     def __init__(self, bot: MynahBot) -> None:
         self._bot = bot
         self._cooldowns = Cooldowns()
+        self._priced = Window(DAY.total_seconds())
 
     def refuse_hasty(self, who: discord.abc.User, server_id: int | None) -> None:
         """Where somebody, or their server, has the bot work too often; else it counts. Raises CommandError."""
@@ -70,6 +93,15 @@ class Quotas:
         wait_s = self._cooldowns.take(who.id, server_id, settings)
         if wait_s:
             raise CommandError("A little slower, please.", f"Again in {math.ceil(wait_s)} s.")
+
+    def refuse_curious(self, who: discord.abc.User) -> None:
+        """X charges the owner for every price that is asked: so many a day as clones. Raises CommandError."""
+        settings = self._bot.settings.discord
+        if str(who.id) == settings.owner:
+            return
+        if self._priced.wait_s(who.id, settings.clones_a_day):
+            raise CommandError(f"You asked for that {settings.clones_a_day} times within a day.", "Ask again tomorrow.")
+        self._priced.add(who.id)
 
     async def refuse_beyond(self, who: discord.abc.User, server_id: int | None) -> None:
         """Where they, or their server, have asked for their clones of a day. Raises CommandError."""

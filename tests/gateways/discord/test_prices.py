@@ -95,6 +95,18 @@ async def test_a_no_buys_nothing(app: App, settings: Settings, scene: Scene, x: 
     assert [request.path for request in x.journal] == ["/2/users/by/username/birdwatcher"]
 
 
+async def test_nobody_asks_for_more_prices_a_day_than_for_clones(
+    app: App, settings: Settings, scene: Scene, x: LocalX
+) -> None:
+    stingy = settings.model_copy(update={"discord": settings.discord.model_copy(update={"clones_a_day": 1})})
+    async with online(scene.server, LifeBot(app, stingy)):
+        await question(scene)
+        again = scene.ann.runs(scene.channel, "clone", user="@birdwatcher", source="x")
+        told = await asyncio.to_thread(scene.ann.is_answered, again)
+        assert told.content == "You asked for that 1 times within a day. Ask again tomorrow."
+    assert len(x.journal) == 1
+
+
 async def test_a_question_of_yesterday_is_asked_anew(app: App, settings: Settings, scene: Scene, x: LocalX) -> None:
     async with online(scene.server, LifeBot(app, settings)) as bot:
         view = discord.ui.View(timeout=None)

@@ -69,6 +69,7 @@ class CloningCog(commands.Cog, name="Cloning"):
         await acknowledge(ctx)
         await self._refuse_beyond_quota(ctx)
         if source == "x":
+            self._bot.quotas.refuse_curious(ctx.author)
             await self._submit(ctx, _from_x(ctx, user, file, recipe, depth), None)
             return
         if (member_id := _other_member(ctx, user)) is not None:
@@ -99,6 +100,8 @@ class CloningCog(commands.Cog, name="Cloning"):
     ) -> None:
         await acknowledge(ctx)
         await self._refuse_beyond_quota(ctx)
+        if file is None:  # it may be of X, where looking costs
+            self._bot.quotas.refuse_curious(ctx.author)
         path = await self._fetched(file)
         await self._submit(ctx, RefreshRequest(user, path, asked_by(ctx)), path)
 
