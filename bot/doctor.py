@@ -100,7 +100,7 @@ def _torch(settings: Settings, environ: Mapping[str, str]) -> Finding:
 
 
 def _voice_engine(environ: Mapping[str, str]) -> Finding:
-    answer = _ask("import xllamacpp", environ)
+    answer = _ask("from bot.voice.llama_library import open_library; open_library()", environ)
     if answer.returncode == 0:
         return Finding("voice", "ok", "llama.cpp, through xllamacpp")
     return Finding(

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("bot", "trainer", "storage", "tests", "bench", "requirements")
 
 WORKER_SIDE = {
-    f"bot.voice.{name}" for name in ("adapter_gguf", "gguf_header", "llama_server", "llamacpp", "plain", "worker")
+    f"bot.voice.{name}"
+    for name in ("adapter_gguf", "batching", "gguf_header", "llama_base", "llamacpp", "plain", "worker")
 }
 """What runs in the voice's own process, and may load model libraries there."""
 
@@ -107,8 +108,9 @@ def test_bot_starts_where_no_model_library_can_be_imported() -> None:
 def test_every_package_that_is_imported_is_declared_and_the_other_way_round() -> None:
     declared = names(project()["project"]["dependencies"])
     imported = third_party(*python_files("bot", "trainer", "storage"))
-    # pydantic_core is pydantic's own; zoneinfo reads tzdata where there are no zones, the guard badwords-py's lists.
-    assert imported - {"pydantic-core"} == declared - {"tzdata", "badwords-py"}
+    # pydantic_core is pydantic's own; zoneinfo reads tzdata where there are no zones, the guard badwords-py's lists,
+    # and ctypes opens xllamacpp's binary.
+    assert imported - {"pydantic-core"} == declared - {"tzdata", "badwords-py", "xllamacpp"}
     dev = names(project()["dependency-groups"]["dev"])
     assert third_party(*python_files("tests", "bench")) - imported - dev == set()
 

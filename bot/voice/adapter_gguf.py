@@ -13,6 +13,7 @@ import os
 import re
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from bot.voice.gguf_header import GgufHeader, read_header
 
 _FORMAT = b"1"
 """Part of the cache's key: raise it when the conversion changes."""
+
+_FILES = ("adapter_model.safetensors", "adapter_config.json")
 
 _MODULES = {
     "self_attn.q_proj": "attn_q",
@@ -70,6 +73,21 @@ def adapter_gguf(adapter: Path, base: Path) -> Path:
     Raises UnsupportedSpeaker where llama.cpp cannot express the adapter, VoiceError where its files are missing or
     broken.
     """
+    try:
+        files = [(adapter / name).stat() for name in _FILES]
+    except OSError as error:
+        raise _unreadable(adapter, error) from error
+    path = _converted(adapter, base, tuple((file.st_ino, file.st_size, file.st_mtime_ns) for file in files))
+    return path if path.is_file() else _convert_files(adapter, base)
+
+
+@lru_cache(maxsize=1024)
+def _converted(adapter: Path, base: Path, _files: tuple[tuple[int, int, int], ...]) -> Path:
+    """Megabytes need not be hashed for each word that is said: `_files` tells one state of them from another."""
+    return _convert_files(adapter, base)
+
+
+def _convert_files(adapter: Path, base: Path) -> Path:
     header = read_header(base)
     weights, config = _read_files(adapter)
     shape = f"{header.architecture} {header.heads} {header.key_value_heads}".encode()
@@ -84,11 +102,16 @@ def adapter_gguf(adapter: Path, base: Path) -> Path:
 
 def _read_files(adapter: Path) -> tuple[bytes, bytes]:
     try:
-        return (adapter / "adapter_model.safetensors").read_bytes(), (adapter / "adapter_config.json").read_bytes()
+        weights, config = ((adapter / name).read_bytes() for name in _FILES)
     except OSError as error:
-        raise VoiceError(
-            f"The adapter in {adapter} cannot be read: {error.strerror}.", "Write it again from the database."
-        ) from error
+        raise _unreadable(adapter, error) from error
+    return weights, config
+
+
+def _unreadable(adapter: Path, error: OSError) -> VoiceError:
+    return VoiceError(
+        f"The adapter in {adapter} cannot be read: {error.strerror}.", "Write it again from the database."
+    )
 
 
 def _convert(weights: bytes, config: bytes, header: GgufHeader) -> _Adapter:

@@ -1,7 +1,7 @@
-"""The voice of llama.cpp: one memory-mapped base, many adapters, batched slots.
+"""The voice of llama.cpp: one memory-mapped base, and as many adapters on it as are kept loaded.
 
-A server's adapters are fixed when it starts. A new one starts a second server beside the first, with the adapters
-used last, and the first is closed when its last answer is out. The base's pages are shared by both.
+An adapter is read when its persona is first asked, in the thread of that request, while the others go on speaking;
+the one silent for longest makes room. One that is in use never does: then a request waits for another's end.
 """
 
 from __future__ import annotations
@@ -10,164 +10,157 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.voice.adapter_gguf import adapter_gguf
 from bot.voice.base import END_OF_TEXT, Cancelled, Speaker, TextScore, UnsupportedSpeaker, Utterance
+from bot.voice.batching import Batcher
 from bot.voice.drawing import Draw, context_ids, draw_posts, prompt_too_long, text_too_long, tidy_prompt
 from bot.voice.gguf_header import read_header
-from bot.voice.llama_server import LlamaServer, ServerShape
+from bot.voice.llama_base import LlamaBase, Shape
 
 _BASES_KEPT = 2
+_LOOK_AGAIN_S = 0.05
+
+
+@dataclass(slots=True)
+class _Adapter:
+    handle: int
+    users: int = 0
 
 
 @dataclass(slots=True)
 class _Host:
-    """A server, and the adapters that it was started with, used last at the end."""
+    """A base that speaks, and its adapters, used last at the end."""
 
-    server: LlamaServer
-    adapters: OrderedDict[Path, int]
-    answering: int = 0
-    retired: bool = False
+    base: LlamaBase
+    batcher: Batcher
+    adapters: OrderedDict[Path, _Adapter] = field(default_factory=OrderedDict)
+    users: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Voice:
-    """One request's view: a server that stays open as long as the request runs."""
+    """One request's view: a base and an adapter that stay there as long as the request runs."""
 
-    server: LlamaServer
+    base: LlamaBase
+    batcher: Batcher
     adapter: int | None
     end: int
     special_tokens: dict[str, int]
 
 
 class LlamaCppEngine:
-    """An `Engine` on llama.cpp. `adapters` is the most that one base keeps ready."""
+    """An `Engine` on llama.cpp. `adapters` is the most that one base keeps loaded."""
 
-    def __init__(self, shape: ServerShape, adapters: int) -> None:
+    def __init__(self, shape: Shape, adapters: int) -> None:
         self._shape = shape
         self._adapters = adapters
         self._hosts: OrderedDict[Path, _Host] = OrderedDict()
-        self._hosts_lock = threading.Lock()
-        self._start_lock = threading.Lock()
-        self._slots = ThreadPoolExecutor(shape.slots, thread_name_prefix="slot")
+        self._changes = threading.Condition()
+        self._loading = threading.Lock()
 
     def load(self, speaker: Speaker) -> None:
-        with self._voice(speaker):
+        with self._voice(speaker, threading.Event()):
             pass
 
     def speak(self, utterance: Utterance, cancelled: threading.Event) -> list[str]:
         sampling = utterance.sampling
         limit = min(sampling.max_tokens, self._shape.context_tokens)
-        with self._voice(utterance.speaker) as voice:
+        with self._voice(utterance.speaker, cancelled) as voice:
             prompt = tidy_prompt(utterance.prompt, voice.special_tokens)
-            ids = [voice.end, *voice.server.tokenize(prompt)]
+            ids = [voice.end, *voice.base.tokenize(prompt)]
             if len(ids) >= limit:
                 raise prompt_too_long(len(ids) - 1, limit - 2)
             room = self._shape.context_tokens - limit
-            before = context_ids(utterance.context, voice.special_tokens, voice.server.tokenize, voice.end, room)
-
-            def draw_one(seed: int) -> Draw:
-                if cancelled.is_set():
-                    raise Cancelled("The request was cancelled.")
-                completion = voice.server.sample([*before, *ids], limit - len(ids), seed, sampling, voice.adapter)
-                return Draw(completion.text, len(ids) + completion.tokens)
+            before = context_ids(utterance.context, voice.special_tokens, voice.base.tokenize, voice.end, room)
 
             def draw(seeds: Sequence[int]) -> list[Draw]:
-                return list(self._slots.map(draw_one, seeds))
+                written = voice.batcher.write(
+                    [*before, *ids], limit - len(ids), seeds, sampling, voice.adapter, cancelled
+                )
+                return [Draw(one.text, len(ids) + one.tokens) for one in written]
 
             return draw_posts(utterance, prompt, voice.special_tokens, draw, cancelled)
 
     def logprobs(self, speaker: Speaker, texts: list[str], cancelled: threading.Event) -> list[TextScore]:
-        with self._voice(speaker) as voice:
-
-            def score(text: str) -> TextScore:
-                ids = voice.server.tokenize(text)
-                if len(ids) + 2 > self._shape.context_tokens:
-                    raise text_too_long(len(ids), self._shape.context_tokens - 2)
-                logprobs = []
-                for place, token in enumerate([*ids, voice.end]):
-                    if cancelled.is_set():
-                        raise Cancelled("The request was cancelled.")
-                    logprobs.append(voice.server.logprob([voice.end, *ids[:place]], token, voice.end, voice.adapter))
-                return TextScore(sum(logprobs[:-1]), len(ids), logprobs[-1])
-
-            return list(self._slots.map(score, texts))
+        with self._voice(speaker, cancelled) as voice:
+            ids = [[voice.end, *voice.base.tokenize(text), voice.end] for text in texts]
+            longest = max(map(len, ids), default=0)
+            if longest > self._shape.context_tokens:
+                raise text_too_long(longest - 2, self._shape.context_tokens - 2)
+            return voice.batcher.score(ids, voice.adapter, cancelled)
 
     def close(self) -> None:
-        with self._hosts_lock:
+        with self._changes:
             hosts = list(self._hosts.values())
             self._hosts.clear()
-            idle = [host for host in hosts if self._retire(host)]
-        for host in idle:
-            host.server.close()
-        self._slots.shutdown(wait=False, cancel_futures=True)
+        for host in hosts:
+            host.batcher.close()
 
     @contextlib.contextmanager
-    def _voice(self, speaker: Speaker) -> Iterator[_Voice]:
+    def _voice(self, speaker: Speaker, cancelled: threading.Event) -> Iterator[_Voice]:
         if speaker.base is None:
             raise UnsupportedSpeaker(f"{speaker.key} has no base that llama.cpp could load.")
         header = read_header(speaker.base)
         if END_OF_TEXT not in header.special_tokens:
             raise UnsupportedSpeaker(f"The base of {speaker.key} has no {END_OF_TEXT} token.")
-        adapter = None if speaker.adapter is None else adapter_gguf(speaker.adapter, speaker.base)
-        host = self._borrow(speaker.base, adapter)
+        file = None if speaker.adapter is None else adapter_gguf(speaker.adapter, speaker.base)
+        with self._host(speaker.base) as host, self._adapter(host, file, cancelled) as adapter:
+            yield _Voice(host.base, host.batcher, adapter, header.special_tokens[END_OF_TEXT], header.special_tokens)
+
+    @contextlib.contextmanager
+    def _host(self, file: Path) -> Iterator[_Host]:
+        """A base that stays open meanwhile; those that nobody uses make room."""
+        with self._loading:
+            host = self._hosts.get(file)
+            if host is None:
+                base = LlamaBase(file, self._shape)
+                host = _Host(base, Batcher(base, self._shape.slots))
+            with self._changes:
+                self._hosts[file] = host
+                self._hosts.move_to_end(file)
+                host.users += 1
+                idle = [path for path, other in self._hosts.items() if other.users == 0]
+                surplus = [self._hosts.pop(path) for path in idle[: max(len(self._hosts) - _BASES_KEPT, 0)]]
+            for other in surplus:
+                other.batcher.close()
         try:
-            index = None if adapter is None else host.adapters[adapter]
-            yield _Voice(host.server, index, header.special_tokens[END_OF_TEXT], header.special_tokens)
+            yield host
         finally:
-            self._give_back(host)
+            with self._changes:
+                host.users -= 1
 
-    def _borrow(self, base: Path, adapter: Path | None) -> _Host:
-        """A host that has the adapter, starting one where none has; it must be given back."""
-        host = self._borrow_running(base, adapter)
-        if host is not None:
-            return host
-        with self._start_lock:
-            host = self._borrow_running(base, adapter)
-            return host if host is not None else self._start(base, adapter)
+    @contextlib.contextmanager
+    def _adapter(self, host: _Host, file: Path | None, cancelled: threading.Event) -> Iterator[int | None]:
+        """An adapter that stays loaded meanwhile. Raises Cancelled where the wait for room was in vain."""
+        if file is None:
+            yield None
+            return
+        with self._changes:
+            while file not in host.adapters and not self._has_room(host):
+                if cancelled.is_set():
+                    raise Cancelled("The request was cancelled.")
+                self._changes.wait(_LOOK_AGAIN_S)
+            adapter = host.adapters.get(file)
+            if adapter is None:
+                # Some ten milliseconds, in which nobody else comes or goes; who speaks goes on.
+                adapter = host.adapters[file] = _Adapter(host.base.load_adapter(file))
+            host.adapters.move_to_end(file)
+            adapter.users += 1
+        try:
+            yield adapter.handle
+        finally:
+            with self._changes:
+                adapter.users -= 1
+                self._changes.notify_all()
 
-    def _borrow_running(self, base: Path, adapter: Path | None) -> _Host | None:
-        with self._hosts_lock:
-            host = self._hosts.get(base)
-            if host is None or (adapter is not None and adapter not in host.adapters):
-                return None
-            self._hosts.move_to_end(base)
-            if adapter is not None:
-                host.adapters.move_to_end(adapter)
-            host.answering += 1
-            return host
-
-    def _start(self, base: Path, adapter: Path | None) -> _Host:
-        with self._hosts_lock:
-            old = self._hosts.get(base)
-            kept = list(old.adapters) if old else []
-        if adapter is not None:
-            kept = [path for path in kept if path.is_file()][-(self._adapters - 1) :] if self._adapters > 1 else []
-            kept.append(adapter)
-        host = _Host(LlamaServer(base, kept, self._shape), OrderedDict((path, i) for i, path in enumerate(kept)))
-        host.answering = 1
-        with self._hosts_lock:
-            self._hosts[base] = host
-            self._hosts.move_to_end(base)
-            replaced = [old] if old else []
-            while len(self._hosts) > _BASES_KEPT:
-                replaced.append(self._hosts.popitem(last=False)[1])
-            idle = [other for other in replaced if self._retire(other)]
-        for other in idle:
-            other.server.close()
-        return host
-
-    def _retire(self, host: _Host) -> bool:
-        """Take no more requests for a host; True where it can be closed now. Call with the hosts' lock held."""
-        host.retired = True
-        return host.answering == 0
-
-    def _give_back(self, host: _Host) -> None:
-        with self._hosts_lock:
-            host.answering -= 1
-            last = host.retired and host.answering == 0
-        if last:
-            host.server.close()
+    def _has_room(self, host: _Host) -> bool:
+        """Whether another adapter may be loaded, now that one which nobody uses was dropped where that was needed."""
+        if len(host.adapters) >= self._adapters:
+            idle = next((file for file, adapter in host.adapters.items() if adapter.users == 0), None)
+            if idle is None:
+                return False
+            host.batcher.free_adapter(host.adapters.pop(idle).handle)
+        return True

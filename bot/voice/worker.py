@@ -22,13 +22,15 @@ from bot.errors import VoiceError
 from bot.voice.base import Cancelled, Engine, UnsupportedSpeaker, Utterance
 from bot.voice.wire import REQUEST, Answer, Cancel, EngineName, Failure, Load, Question, Score, Speak, to_line
 
-_ANSWERING_AT_ONCE = 16
+_ANSWERING_AT_ONCE = 64
+"""Each is a thread that waits for the engine's; further requests wait in line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Serve until stdin closes."""
     options = _parse(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.excepthook = _end_at_once
     answers = _claim_stdout()
     engine = _open_engine(options)
     _Worker(engine, answers).serve(sys.stdin.buffer)
@@ -59,10 +61,10 @@ def _open_engine(options: argparse.Namespace) -> Engine:
         from bot.voice.plain import PlainEngine
 
         return PlainEngine(options.context_tokens, options.threads)
-    from bot.voice.llama_server import ServerShape
+    from bot.voice.llama_base import Shape
     from bot.voice.llamacpp import LlamaCppEngine
 
-    return LlamaCppEngine(ServerShape(options.slots, options.context_tokens, options.threads), options.adapters)
+    return LlamaCppEngine(Shape(options.slots, options.context_tokens, options.threads), options.adapters)
 
 
 class _Worker:
@@ -126,6 +128,14 @@ class _Worker:
                     question.context,
                 )
                 return Answer(id=question.id, texts=self._engine.speak(utterance, cancelled))
+
+
+def _end_at_once(fault: threading.ExceptHookArgs) -> None:
+    """An engine's own thread failed: the bot starts another worker, and asks again what is open here."""
+    if isinstance(fault.exc_value, Exception):
+        sys.stderr.write(f"the engine failed: {type(fault.exc_value).__name__} at {_place(fault.exc_value)}\n")
+        sys.stderr.flush()
+    os._exit(1)
 
 
 def _failure(error: VoiceError) -> Failure:

@@ -1,0 +1,287 @@
+"""Who is decoded next: many requests on one base, token by token, in one thread.
+
+A turn decodes the sequences of one persona, since llama.cpp applies adapters to a whole batch; the persona whose last
+turn is longest ago comes next, so that nobody waits for another's end. A new request enters at the next turn, a
+cancelled one leaves at it. The samples of a request read their prompt once. Where slots are short, the first sample of
+a request goes before the second of any other, which gives its slot up and goes on from where it was.
+"""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from bot.errors import VoiceError
+from bot.voice.base import Cancelled, TextScore
+from bot.voice.llama_base import ROWS, LlamaBase, Row
+from trainer.recipes import Sampling
+
+_NO_SLOT = -1
+_PROMPT_ROWS = 32
+"""Most tokens that one sequence reads in a turn: a long prompt must not keep the others from their next word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What was written, and how many tokens it took, the closing one not counted."""
+
+    text: str
+    tokens: int
+
+
+@dataclass(slots=True, eq=False)
+class _Sequence:
+    """One sample, or one text to score. What it has read lies in its slot; without a slot it has read nothing."""
+
+    job: _Job
+    place: int
+    """Its number in the job."""
+    ids: list[int]
+    prompt: int
+    """How many of the ids were given."""
+    room: int
+    """How many may be written."""
+    sampler: int | None = None
+    slot: int = _NO_SLOT
+    read: int = 0
+    written: bytearray = field(default_factory=bytearray)
+    logprobs: list[float] = field(default_factory=list)
+
+    @property
+    def urgency(self) -> int:
+        """The smaller, the sooner: the second sample of a request stands in line as if it were the next request."""
+        return self.job.number + self.place
+
+    @property
+    def ahead(self) -> int:
+        """How many tokens it still has to read; of a scored text, nothing comes after the last."""
+        return len(self.ids) - self.read - (self.sampler is None)
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    number: int
+    adapter: int | None
+    cancelled: threading.Event
+    sequences: list[_Sequence] = field(default_factory=list)
+    unfinished: int = 0
+    answer: Future[list[_Sequence]] = field(default_factory=Future)
+
+
+class Batcher:
+    """The one thread that decodes on a base. Its methods may be called from any other."""
+
+    def __init__(self, base: LlamaBase, slots: int) -> None:
+        self._base = base
+        self._free = list(range(slots))
+        self._numbers = itertools.count(1)
+        self._arriving: list[_Job] = []
+        self._leaving: list[int] = []
+        self._waiting: list[_Sequence] = []
+        self._active: list[_Sequence] = []
+        self._turns = itertools.count(1)
+        self._last_turn: dict[int | None, int] = {}
+        self._closing = False
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
+        self._thread.start()
+
+    def write(
+        self,
+        ids: Sequence[int],
+        room: int,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        adapter: int | None,
+        cancelled: threading.Event,
+    ) -> list[Completion]:
+        """One sample a seed that goes on from `ids`, at most `room` tokens, to the end of the post or of its line.
+
+        Raises Cancelled, and VoiceError.
+        """
+        job = _Job(next(self._numbers), adapter, cancelled)
+        job.sequences = [
+            _Sequence(job, place, list(ids), len(ids), room, self._base.sampler(sampling, seed))
+            for place, seed in enumerate(seeds)
+        ]
+        done = self._answer(job)
+        return [Completion(_decoded(one.written), len(one.ids) - one.prompt) for one in done]
+
+    def score(self, texts: Sequence[Sequence[int]], adapter: int | None, cancelled: threading.Event) -> list[TextScore]:
+        """How likely each text is, given as ids from `<|endoftext|>` to `<|endoftext|>`. Raises as `write` does."""
+        job = _Job(next(self._numbers), adapter, cancelled)
+        job.sequences = [_Sequence(job, place, list(ids), len(ids), 0) for place, ids in enumerate(texts)]
+        done = self._answer(job)
+        return [TextScore(sum(one.logprobs[:-1]), len(one.ids) - 2, one.logprobs[-1]) for one in done]
+
+    def free_adapter(self, adapter: int) -> None:
+        """Let go of an adapter at the next turn; no request may use it any more."""
+        with self._news:
+            self._leaving.append(adapter)
+            self._news.notify()
+
+    def close(self) -> None:
+        """Refuse what is asked and what will be, free the base, and wait for that."""
+        with self._news:
+            self._closing = True
+            self._news.notify()
+        self._thread.join()
+
+    def _answer(self, job: _Job) -> list[_Sequence]:
+        job.unfinished = len(job.sequences)
+        with self._news:
+            if self._closing:
+                raise _closing()
+            if job.sequences:
+                self._arriving.append(job)
+                self._news.notify()
+            else:
+                job.answer.set_result([])
+        return job.answer.result()
+
+    def _run(self) -> None:
+        while self._take_news():
+            for job in {
+                sequence.job for sequence in [*self._active, *self._waiting] if sequence.job.cancelled.is_set()
+            }:
+                self._end(job, Cancelled("The request was cancelled."))
+            self._admit()
+            if self._active:
+                adapter = min({one.job.adapter for one in self._active}, key=lambda one: self._last_turn.get(one, 0))
+                self._last_turn[adapter] = next(self._turns)
+                self._decode(adapter, [one for one in self._active if one.job.adapter == adapter])
+        for job in {*self._arriving, *(one.job for one in [*self._active, *self._waiting])}:
+            self._end(job, _closing())
+        self._base.close()
+
+    def _take_news(self) -> bool:
+        """Wait for something to do; False where that is to close."""
+        with self._news:
+            self._news.wait_for(
+                lambda: self._closing or self._arriving or self._leaving or self._waiting or self._active
+            )
+            if self._closing:
+                return False
+            arrived, self._arriving = self._arriving, []
+            leaving, self._leaving = self._leaving, []
+        for adapter in leaving:
+            self._last_turn.pop(adapter, None)
+            self._base.free_adapter(adapter)
+        self._waiting += [sequence for job in arrived for sequence in job.sequences]
+        return True
+
+    def _admit(self) -> None:
+        """Slots to those in front of the line, if need be from those who stand behind them."""
+        if not self._active:
+            self._base.forget_all()
+        self._waiting.sort(key=lambda one: one.urgency)
+        while self._waiting:
+            if not self._free:
+                last = max(self._active, key=lambda one: one.urgency)
+                if last.urgency <= self._waiting[0].urgency:
+                    return
+                self._leave_slot(last)
+                self._waiting.append(last)
+            sequence = self._waiting.pop(0)
+            sequence.slot = self._free.pop()
+            self._active.append(sequence)
+
+    def _decode(self, adapter: int | None, sequences: list[_Sequence]) -> None:
+        """One turn: whoever writes gets one token, whoever reads some more; those with least to read come first."""
+        rows: list[Row] = []
+        read: list[tuple[_Sequence, int]] = []
+        outputs = 0
+        for sequence in sorted(sequences, key=lambda one: one.ahead):
+            wants_all = sequence.sampler is None
+            most = min(_PROMPT_ROWS, ROWS - len(rows), self._base.outputs - outputs if wants_all else ROWS)
+            count = min(self._begun(sequence), most)
+            at_end = sequence.ahead == count
+            if count == 0 or (at_end and outputs == self._base.outputs):
+                continue
+            read.append((sequence, len(rows)))
+            for place in range(sequence.read, sequence.read + count):
+                wants_logits = wants_all or (at_end and place == len(sequence.ids) - 1)
+                outputs += wants_logits
+                rows.append(Row(sequence.ids[place], place, sequence.slot, wants_logits))
+            sequence.read += count
+        try:
+            self._base.decode(adapter, rows)
+        except VoiceError as error:
+            for job in {sequence.job for sequence in sequences}:
+                self._end(job, error)
+            return
+        for place, (sequence, first) in enumerate(read):
+            last = (read[place + 1][1] if place + 1 < len(read) else len(rows)) - 1
+            self._take_logits(sequence, first, last)
+
+    def _begun(self, sequence: _Sequence) -> int:
+        """How much a sequence may read now; the prompt of a request is read by one of its samples, for all of them."""
+        shared = sequence.prompt - 1
+        if sequence.read == 0 and shared > 0 and sequence.sampler is not None:
+            first = max((one for one in sequence.job.sequences if one.slot != _NO_SLOT), key=lambda one: one.read)
+            if first.read >= shared:
+                self._base.share(first.slot, sequence.slot, shared)
+                sequence.read = shared
+            elif first is not sequence:
+                return 0
+        return sequence.ahead
+
+    def _take_logits(self, sequence: _Sequence, first: int, last: int) -> None:
+        """What rows `first` to `last` of a decode say of a sequence that has read them."""
+        if sequence.sampler is None:
+            begin = sequence.read - (last - first)
+            sequence.logprobs += [
+                self._base.logprob(sequence.ids[begin + row - first], row) for row in range(first, last + 1)
+            ]
+            if sequence.ahead == 0:
+                self._finish(sequence)
+        elif sequence.ahead == 0:
+            token = self._base.sample(sequence.sampler, last)
+            piece, newline, _ = self._base.piece(token).partition(b"\n")
+            ended = self._base.ends(token)
+            if not ended:
+                sequence.written += piece
+            if not (ended or newline):
+                sequence.ids.append(token)
+            if ended or newline or len(sequence.ids) - sequence.prompt >= sequence.room:
+                self._finish(sequence)
+
+    def _finish(self, sequence: _Sequence) -> None:
+        self._leave_slot(sequence)
+        self._free_sampler(sequence)
+        sequence.job.unfinished -= 1
+        if sequence.job.unfinished == 0:
+            sequence.job.answer.set_result(sequence.job.sequences)
+
+    def _end(self, job: _Job, error: VoiceError) -> None:
+        """Answer a request with an error, and let go of all that is its own."""
+        for sequence in job.sequences:
+            if sequence.slot != _NO_SLOT:
+                self._leave_slot(sequence)
+            self._free_sampler(sequence)
+        self._waiting = [sequence for sequence in self._waiting if sequence.job is not job]
+        job.answer.set_exception(error)
+
+    def _leave_slot(self, sequence: _Sequence) -> None:
+        self._base.forget(sequence.slot)
+        self._free.append(sequence.slot)
+        self._active.remove(sequence)
+        sequence.slot, sequence.read = _NO_SLOT, 0
+
+    def _free_sampler(self, sequence: _Sequence) -> None:
+        if sequence.sampler is not None:
+            self._base.free_sampler(sequence.sampler)
+            sequence.sampler = None
+
+
+def _decoded(written: bytearray) -> str:
+    """As text; a character that was not written to its end is left out."""
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(written))
+
+
+def _closing() -> VoiceError:
+    return VoiceError("The voice is closing.", "Try again after a restart.")
