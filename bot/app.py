@@ -66,6 +66,7 @@ def _works(app: App) -> Iterator[AbstractAsyncContextManager[None]]:
     yield commands.x_account.connected()
     yield commands.posting.working()
     yield commands.runner.working()
+    yield commands.x_replies.working()
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from bot.people.people import People
 from bot.posting.outbox import Outbox
 from bot.posting.posting import Posting, posting_rules
 from bot.posting.x_account import XAccount
+from bot.posting.x_replies import Replies
 from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from bot.schedules.runner import Runner, patience
 from bot.schedules.schedules import Schedules
@@ -105,6 +106,7 @@ class Commands:
         self.x_account = XAccount(settings, store, self.notices, self.posting, self.budget)
         self.admin = Admin(store, self.posting, self.notices)
         author = GuardedAuthor(settings, store, self.guarded)
+        self.x_replies = Replies(settings, store, self.notices, self.posting, self.x_account, author)
         self.runner = Runner(store, author, self._scheduled_refresh, self.posting.wake, partial(patience, settings))
         self.schedules = Schedules(settings, store, self.runner, author)
 

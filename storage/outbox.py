@@ -61,6 +61,8 @@ class Decided:
     prompt: str = ""
     expires_at: datetime | None = None
     """When a draft that nobody decided on is given up."""
+    reply_to: str | None = None
+    """The platform's id of the post that it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class OutboxPost:
     look_at: datetime | None
     platform_id: str | None
     sent_at: datetime | None
+    reply_to: str | None = None
+    """The platform's id of the post that it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +125,13 @@ def decide(db: Database, post: Decided, now: datetime | None = None) -> str | No
         db.execute(
             """
             insert into outbox (id, persona_id, clone_id, schedule_id, target, text, prompt, key, state, state_since,
-                due_at, created_at, ready_at, expires_at)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                due_at, created_at, ready_at, expires_at, reply_to)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 id, post.persona_id, post.clone_id, post.schedule_id, post.target, post.text, post.prompt, post.key,
                 post.state, utc_text(now), utc_text(post.due_at), utc_text(now), utc_text(now),
-                None if post.expires_at is None else utc_text(post.expires_at),
+                None if post.expires_at is None else utc_text(post.expires_at), post.reply_to,
             ],
         )  # fmt: skip
         _remember(db, id, None, post.state, "decided", now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from bot.drafts import default_approval, first_state
@@ -20,9 +21,11 @@ class GuardedAuthor:
         self._store = store
         self._guarded = guarded
 
-    async def write(self, persona: Persona, prompt: str, target: str, due_at: datetime) -> Written | Refused:
-        """One post that may leave. Raises MynahError where the persona cannot speak now."""
-        spoken = await self._guarded.speak(persona, prompt, target=target)
+    async def write(
+        self, persona: Persona, prompt: str, target: str, due_at: datetime, context: Sequence[str] = ()
+    ) -> Written | Refused:
+        """One post that may leave; `context` is what it answers. Raises MynahError where the persona cannot speak."""
+        spoken = await self._guarded.speak(persona, prompt, target=target, context=context)
         if isinstance(spoken, Rejected):
             return Refused(spoken.reason)
         state, expires_at = await self._store.run(first_state, persona.id, default_approval(self._settings), due_at)

@@ -66,9 +66,15 @@ class Guarded:
         self._reranker = reranker
 
     async def speak(
-        self, persona: Persona, prompt: str = "", *, target: str = "x", seed: int | None = None
+        self,
+        persona: Persona,
+        prompt: str = "",
+        *,
+        target: str = "x",
+        seed: int | None = None,
+        context: Sequence[str] = (),
     ) -> Spoken | Rejected:
-        """One post that may leave, the most promising of several.
+        """One post that may leave, the most promising of several; `context` is what was said before, oldest first.
 
         Raises:
             NoConsent, NotFound, StorageError, TrainerFailed, VoiceError: where the persona cannot speak, or may not.
@@ -78,7 +84,8 @@ class Guarded:
         seed = secrets.randbelow(_SEEDS) if seed is None else seed
         refused: Counter[Reason] = Counter()
         for attempt in range(self._settings.guard.rounds):
-            texts = await self._say(ready, prompt, self._settings.guard.candidates, seed + attempt * _DRAWS)
+            count = self._settings.guard.candidates
+            texts = await self._say(ready, prompt, count, seed + attempt * _DRAWS, context)
             verdicts = [(text, await self._guard.check(text, ready.persona, target=target)) for text in texts]
             refused.update(self._reasons(verdicts))
             if may_leave := [text for text, verdict in verdicts if verdict.ok]:

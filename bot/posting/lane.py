@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.notices import Notices
 from bot.posting.clock import Clock
@@ -212,14 +212,17 @@ class Lane:
             )
 
     async def _halt(self, target: str, why: NotSent) -> None:
-        """Nothing is sent there until a person says so."""
-        now = self._clock.now()
-        if await self._store.run(switches.set, switches.halt(target), why.reason, "posting", now):
-            resume = f"{why.hint} Then: /admin resume".strip()
-            await self._notices.tell("halt", f"Posting to {target} is stopped. {why.reason}", resume, now)
+        await halt(self._store, self._notices, target, why, self._clock.now())
 
     def _pause(self, refused: NotSent, attempts: int) -> timedelta:
         """How long to wait before another try."""
         if refused.until is not None and refused.until > self._clock.now():
             return min(refused.until - self._clock.now(), _LONGEST_PAUSE)
         return timedelta(seconds=min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2 ** min(attempts - 1, 10)))
+
+
+async def halt(store: Store, notices: Notices, target: str, why: NotSent, now: datetime) -> None:
+    """Nothing is sent there until a person says so; they are told once."""
+    if await store.run(switches.set, switches.halt(target), why.reason, "posting", now):
+        resume = f"{why.hint} Then: /admin resume".strip()
+        await notices.tell("halt", f"Posting to {target} is stopped. {why.reason}", resume, now)

@@ -28,6 +28,13 @@ class Entry:
     post: OutboxPost
     handle: str
 
+    @property
+    def where(self) -> str:
+        """Where it goes, and what it answers."""
+        if self.post.reply_to is None:
+            return self.post.target
+        return f"{self.post.target}, in answer to https://x.com/i/status/{self.post.reply_to}"
+
 
 class Outbox:
     """`zone` is the one in which times are shown."""

@@ -20,6 +20,7 @@ FIELDS = ["created_at", "note_tweet", "entities", "referenced_tweets"]
 """To be asked for, by their older names."""
 
 _SCHEME = re.compile(r"\bhttps?://", re.IGNORECASE)
+_ADDRESSEES = re.compile(r"^(@\w+\s+)+")
 _LAST_SLASH = re.compile(r"/(?=\s|$)")
 
 
@@ -71,17 +72,27 @@ class OwnTimeline(BaseModel):
     errors: tuple[Problem, ...] = ()
 
 
-def find(text: str, posts: Iterable[OwnPost], taken: frozenset[str]) -> OwnPost | None:
-    """The oldest post with this text that is not taken by another row; reposts and answers are none."""
-    same = [post for post in posts if post.kind in ("post", "quote") and post.id not in taken]
-    return min(
-        (post for post in same if compared(post.typed) == compared(text)), key=lambda post: int(post.id), default=None
-    )
+def find(text: str, posts: Iterable[OwnPost], taken: frozenset[str], reply_to: str | None = None) -> OwnPost | None:
+    """The oldest post with this text that is not taken by another row: an answer to `reply_to`, or to nobody."""
+    of_its_kind = [
+        post
+        for post in posts
+        if post.id not in taken
+        and (post.kind in ("post", "quote") if reply_to is None else (post.kind, post.parent_id) == ("reply", reply_to))
+    ]
+    bare = compared if reply_to is None else unaddressed
+    same = (post for post in of_its_kind if bare(post.typed) == bare(text))
+    return min(same, key=lambda post: int(post.id), default=None)
 
 
 def newest(posts: Sequence[OwnPost]) -> str | None:
     """The greatest id."""
     return max((post.id for post in posts), key=int, default=None)
+
+
+def unaddressed(text: str) -> str:
+    """What two writings of the same answer share: X puts in front whom it answers."""
+    return _ADDRESSEES.sub("", compared(text))
 
 
 def compared(text: str) -> str:

@@ -53,6 +53,11 @@ class XAccount:
             self._posting.register(TARGET, self._sender)
             yield
 
+    @property
+    def sender(self) -> XSender | None:
+        """What posts as the account; None where there is none."""
+        return self._sender
+
     async def check(self, ask: Callable[[str], Awaitable[bool]], by: str) -> tuple[Profile, bool]:
         """Look at the account's profile, and ask what X does not show; the profile, and whether posting may begin.
 

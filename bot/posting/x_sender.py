@@ -1,4 +1,4 @@
-"""Posts to an X account, and looks on its timeline for what may be there.
+"""Posts to an X account, looks on its timeline for what may be there, and reads who mentions it.
 
 Only a connection that failed and a complete 4xx prove that nothing was published. A 403 says which of three things it
 is: the same text again, this post never, or this account not now.
@@ -7,18 +7,20 @@ is: the same text again, this post never, or this account not now.
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from aiohttp import ClientResponse
 
 from bot.guard.links import find_links
 from bot.posting import published
-from bot.posting.money import Budget, Reservation
+from bot.posting.money import Budget
 from bot.posting.published import OwnPost, OwnTimeline
 from bot.posting.sender import Duplicate, NotSent, Outcome, Seen, Sent, Unclear
 from bot.x import errors
-from bot.x.answers import read_answer
+from bot.x.answers import TimelineAnswer, WirePost, read_answer
 from bot.x.client import XClient
 from storage.errors import MynahError
 from storage.outbox import OutboxPost
@@ -26,9 +28,13 @@ from storage.x_ledger import Kind
 
 _PAGE = 5
 _MOST_PAGES = 20
+_MOST_MENTIONS = 20
+_OF_MENTIONS = ["author_id", "conversation_id", "created_at", "note_tweet", "referenced_tweets"]
 _FOR_THIS_POST_ONLY = ("not-authorized-for-resource", "invalid-request")
 _FOR_THE_ACCOUNT = (401, 403, 404)
 _LATER = (408, 425)
+
+Page = TypeVar("Page", OwnTimeline, TimelineAnswer)
 
 
 @dataclass(slots=True)
@@ -48,7 +54,8 @@ class XSender:
         except MynahError as error:
             return NotSent(error.message, error.hint)
         try:
-            answer = await self.client.create_tweet(text=post.text, user_auth=self.user_auth)
+            summoned = {"in_reply_to_tweet_id": post.reply_to} if post.reply_to else {}
+            answer = await self.client.create_tweet(text=post.text, user_auth=self.user_auth, **summoned)
         except errors.Unclear as error:
             await reservation.settle()
             return Unclear(error.message)
@@ -75,45 +82,55 @@ class XSender:
                 page = await self._page(post.since_id, token)
                 seen += page.data
                 token = page.meta.next_token
-                found = published.find(post.text, seen, taken)
+                found = published.find(post.text, seen, taken, post.reply_to)
                 if found is not None or token is None:
                     return Seen(None if found is None else found.id, published.newest(seen))
         except MynahError as error:
             return _not_sent(error)
         return NotSent("There are too many newer posts on the timeline to look through.")
 
-    async def _page(self, since_id: str | None, token: str | None) -> OwnTimeline:
-        reservation = await self.budget.reserve("read", _PAGE)
+    async def mentions(self, since_id: str | None) -> tuple[WirePost, ...] | NotSent:
+        """The newest posts that name the account, of those newer than an id; newest first."""
         try:
-            answer = await self._ask(since_id, token, reservation)
-            page = await read_answer(OwnTimeline, answer)
-        except errors.Unreadable:
-            await reservation.settle()
-            raise
-        await reservation.settle(len(page.data))
+            page = await self._read(
+                TimelineAnswer, self.client.get_users_mentions, _MOST_MENTIONS if since_id else _PAGE, since_id, None
+            )
+        except MynahError as error:
+            return _not_sent(error)
+        return page.data
+
+    async def _page(self, since_id: str | None, token: str | None) -> OwnTimeline:
+        page = await self._read(OwnTimeline, self.client.get_users_tweets, _PAGE, since_id, token)
         if not page.data and page.errors:
             raise errors.Refused(403, page.errors[0], "X does not show the account's own timeline.", "Sign in at X.")
         return page
 
-    async def _ask(self, since_id: str | None, token: str | None, reservation: Reservation) -> ClientResponse:
+    async def _read(
+        self,
+        model: type[Page],
+        ask: Callable[..., Awaitable[ClientResponse]],
+        size: int,
+        since_id: str | None,
+        token: str | None,
+    ) -> Page:
+        """A page of posts, paid for."""
         since = {"since_id": since_id} if since_id and since_id != "0" else {}
         more = {"pagination_token": token} if token else {}
+        fields = published.FIELDS if model is OwnTimeline else _OF_MENTIONS
+        reservation = await self.budget.reserve("read", size)
         try:
-            answer: ClientResponse = await self.client.get_users_tweets(
-                self.account_id,
-                max_results=_PAGE,
-                tweet_fields=published.FIELDS,
-                user_auth=self.user_auth,
-                **since,
-                **more,
+            answer = await ask(
+                self.account_id, max_results=size, tweet_fields=fields, user_auth=self.user_auth, **since, **more
             )
-        except errors.Unclear:
+            page = await read_answer(model, answer)
+        except (errors.Unclear, errors.Unreadable):
             await reservation.settle()
             raise
         except errors.XError:
             await reservation.release()
             raise
-        return answer
+        await reservation.settle(len(page.data))
+        return page
 
 
 def has_link(text: str) -> bool:

@@ -27,6 +27,10 @@ class X(Section):
     posts_per_day: int = Field(
         default=12, ge=1, le=2_400, description="most posts in 24 hours; X allows an unverified account about 50"
     )
+    replies: bool = Field(
+        default=False,
+        description="answer who mentions the account, once a thread; X asks approval for AI-written replies",
+    )
     login_port: int = Field(
         default=8723, ge=1024, le=65_535, description="port of this machine to which `mynah x login` is sent back"
     )

@@ -38,6 +38,9 @@ class WirePost(_Wire):
         (), validation_alias=AliasChoices("referenced_tweets", "referenced_posts")
     )
     in_reply_to_user_id: str | None = None
+    author_id: str | None = None
+    conversation_id: str | None = None
+    """The id of the post that began its thread."""
 
     @property
     def published_at(self) -> datetime | None:

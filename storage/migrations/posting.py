@@ -89,4 +89,8 @@ def m011_outbox(db: Database) -> None:
     db.executescript(_OUTBOX)
 
 
-STEPS = (m011_outbox,)
+def m017_replies(db: Database) -> None:
+    db.execute("alter table outbox add column reply_to text")
+
+
+STEPS = (m011_outbox, m017_replies)

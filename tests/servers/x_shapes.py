@@ -83,7 +83,8 @@ def wire_text(typed: str) -> tuple[str, list[Json]]:
 def _post_object(world: World, post: XPost, fields: set[str], expansions: set[str], is_new: bool) -> Json:
     noun = "post" if is_new else "tweet"
     text, urls = wire_text(_shown(world, post))
-    optional: Json = {"created_at": wire_time(post.created_at), "lang": "en", "conversation_id": post.id}
+    optional: Json = {"created_at": wire_time(post.created_at), "lang": "en"}
+    optional["conversation_id"] = world.thread(post)
     if urls:
         optional["entities"] = {"urls": urls}
     if weighted_length(post.typed) > LONGEST and not post.reposts:

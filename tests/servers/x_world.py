@@ -161,6 +161,12 @@ class World:
 
         return self._newest_first(names)[:SHALLOW_DEPTH]
 
+    def thread(self, post: XPost) -> str:
+        """The id of the post that began its conversation."""
+        while post.replies_to in self.posts:
+            post = self.posts[post.replies_to]
+        return post.replies_to or post.id
+
     def has_summoned(self, post: XPost, account: Account) -> bool:
         """Whether a post's author invited an answer: it mentions or quotes the account, or is the account's own."""
         quoted = self.posts.get(post.quotes or "")

@@ -78,6 +78,10 @@ ROWS = {
         insert into confirmations values ('x-etiquette:1', 'console', 'now');
         insert into notices (at, kind, message) values ('now', 'halt', '');
     """,
+    "m017_replies": """
+        insert into outbox (id, persona_id, target, text, key, state, state_since, due_at, created_at, ready_at,
+            reply_to) values ('O2', 'P1', 'x', 'yes', 'reply:7:8', 'due', 'now', 'now', 'now', 'now', '7');
+    """,
     "m012_x": """
         insert into x_requests values ('R1', 'now', 'read', 'posting', 5, 5000, 'reserved', null);
         insert into x_collections (clone_id, persona_id, account_id, handle, display_name, ground, depth)

@@ -113,7 +113,7 @@ def draft_embed(entry: Entry) -> discord.Embed:
     """What the draft says, and where it stands."""
     post = entry.post
     embed = discord.Embed(
-        title=f"@{discord.utils.escape_markdown(entry.handle)} → {post.target}",
+        title=f"@{discord.utils.escape_markdown(entry.handle)} → {entry.where}",
         description=cut(discord.utils.escape_mentions(post.text), _LONGEST),
         colour=_COLOURS.get(post.state, _DECIDED),
     )

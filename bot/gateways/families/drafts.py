@@ -144,7 +144,7 @@ def _answer(entries: list[Entry], commands: Commands, nothing: str) -> Answer:
 def _line(entry: Entry, commands: Commands) -> str:
     post = entry.post
     due = post.due_at.astimezone(commands.outbox.zone)
-    return f"{post.id[-_ID_SHOWN:]}  {due:%Y-%m-%d %H:%M}  {post.target}  @{entry.handle}  {post.state}: {post.text}"
+    return f"{post.id[-_ID_SHOWN:]}  {due:%Y-%m-%d %H:%M}  {entry.where}  @{entry.handle}  {post.state}: {post.text}"
 
 
 def _row(entry: Entry) -> Row:

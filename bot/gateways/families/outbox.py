@@ -81,7 +81,7 @@ async def _check(commands: Commands, ask: Asker) -> Answer:
 def _line(entry: Entry, zone: ZoneInfo) -> str:
     post = entry.post
     why = f" ({post.reason})" if post.reason and post.state not in ("sent", "claimed") else ""
-    about = f"{post.id[-_ID_SHOWN:]}  {_time(post.due_at, zone)}  {post.target}  @{entry.handle}  {post.state}{why}"
+    about = f"{post.id[-_ID_SHOWN:]}  {_time(post.due_at, zone)}  {entry.where}  @{entry.handle}  {post.state}{why}"
     return f"{about}: {post.text}"
 
 

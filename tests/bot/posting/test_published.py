@@ -55,3 +55,11 @@ def test_answers_reposts_and_posts_that_belong_to_others_are_left_out() -> None:
     found = find("same", posts, frozenset({"2"}))
     assert found is not None
     assert found.id == "3"
+
+
+def test_answer_is_known_by_whom_it_answers_with_or_without_their_name() -> None:
+    to_seven = {"referenced_tweets": [{"type": "replied_to", "id": "7"}]}
+    named, other = shown("@ann @bob of course", "8", **to_seven), shown("of course", "9")
+    assert find("of course", [named, other], frozenset(), "7") == named
+    assert find("of course", [named, other], frozenset()) == other
+    assert find("of course", [named, other], frozenset(), "6") is None
