@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -22,6 +24,8 @@ from bot.gateways.discord.talk import Talk
 from bot.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_GOOD_BYE_S = 2.0
 
 
 class MynahBot(commands.AutoShardedBot):
@@ -48,6 +52,9 @@ class MynahBot(commands.AutoShardedBot):
         self.talk = Talk(self)
         self.quotas = Quotas(self)
         self._sender = sender
+        self._working: set[commands.Context[Any]] = set()
+        self.before_invoke(self._begin)
+        self.after_invoke(self._end)
 
     async def setup_hook(self) -> None:
         """Before anything is received: cogs, buttons of before, and the commands that Discord shows."""
@@ -61,9 +68,18 @@ class MynahBot(commands.AutoShardedBot):
         self._sender.bot = self
 
     async def close(self) -> None:
-        """Nothing is sent through it any more."""
+        """Nothing is sent through it any more; whoever waits for an answer is told."""
         self._sender.bot = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GOOD_BYE_S):
+                await asyncio.gather(*(errors.break_off(ctx) for ctx in self._working))
         await super().close()
+
+    async def _begin(self, ctx: commands.Context[Any]) -> None:
+        self._working.add(ctx)
+
+    async def _end(self, ctx: commands.Context[Any]) -> None:
+        self._working.discard(ctx)
 
     @property
     def progress(self) -> Progress:

@@ -9,6 +9,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -93,6 +94,13 @@ async def acknowledge(ctx: commands.Context[Any]) -> None:
             ctx.interaction.extras[_THINKING] = True
     except discord.HTTPException as error:
         log.warning("A command was heard too late to be acknowledged: %s %s.", error.status, error.code)
+
+
+async def break_off(ctx: commands.Context[Any]) -> None:
+    """The bot stops while somebody waits: instead of a spinner for ever, they are told."""
+    if ctx.interaction is not None and ctx.interaction.extras.get(_THINKING):
+        with contextlib.suppress(discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError):
+            await answer(ctx, "Mynah stopped before this was done. Ask again in a minute.")
 
 
 def public(error: MynahError | Refused) -> str:

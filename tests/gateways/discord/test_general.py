@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from bot.settings import Settings
 from storage import clones, personas
 from tests.gateways.discord.conftest import DISCORD, LifeBot, Scene, online
 from tests.running import Home
+from tests.servers.discord.faults import Fault
 from tests.servers.discord.people import Person
 from tests.servers.discord.things import Channel, Interaction
 
@@ -143,6 +145,14 @@ async def test_a_mistake_is_answered_with_a_sentence_and_a_hint(app: App, settin
         assert "@nobody.here" in wrong and "/models" in wrong
         voiceless = await answer(scene, scene.ann.runs(scene.channel, "clone"))
         assert voiceless.startswith("Whose voice?")
+
+
+async def test_whoever_waits_while_the_bot_stops_is_told(app: App, settings: Settings, scene: Scene) -> None:
+    fetching = scene.server.break_with(Fault("GET", "/attachments", stall=True))
+    async with online(scene.server, LifeBot(app, settings)):
+        asked = scene.ann.runs(scene.channel, "clone", user="ann", file=("posts.csv", b"text\nhello\n"))
+        await asyncio.to_thread(fetching.met.wait, 10)
+    assert await answer(scene, asked) == "Mynah stopped before this was done. Ask again in a minute."
 
 
 async def test_a_button_of_a_mynah_of_before_is_answered(app: App, settings: Settings, scene: Scene) -> None:

@@ -25,6 +25,7 @@ class SchedulesCog(commands.Cog, name="Schedules"):
     """For those who manage the server, or whom `discord.may_schedule` names."""
 
     def __init__(self, bot: MynahBot) -> None:
+        self._bot = bot
         self._schedules = bot.app.commands.schedules
 
     @hybrid.group("schedule", "What is posted when", fallback="list")
@@ -82,6 +83,7 @@ class SchedulesCog(commands.Cog, name="Schedules"):
             created_by=f"discord:{ctx.author.id}",
         )
         if dry_run:
+            self._bot.quotas.refuse_hasty(ctx.author, hybrid.guild_id(ctx))
             await answer(ctx, "\n".join(_tried(trial) for trial in await self._schedules.try_out(request)))
         else:
             await answer(ctx, _told(await self._schedules.add(request)))
