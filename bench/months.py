@@ -21,10 +21,11 @@ from pathlib import Path
 from bench.months_bot import Order, Word, World, live
 from bench.months_clock import SharedTime
 from bench.months_plan import Verdict, judge, plan_schedules
-from bench.months_world import UnreliableX, secret
+from bench.months_world import UnreliableX
 from bench.report import QUICK, Figure, Report, at_most
 from bot.data_folder import DataFolder
 from storage.database import open_database, open_readonly
+from tests.servers.x_keys import secret
 
 SEED = 20261124
 DAYS, KILLS = (10, 20) if QUICK else (90, 200)

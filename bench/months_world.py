@@ -7,11 +7,7 @@ import threading
 from collections import Counter
 from datetime import timedelta
 
-from pydantic import SecretStr
-
 from bench.months_clock import SharedTime
-from bot.x.client import UserKeys
-from tests.servers import x_auth
 from tests.servers import x_shapes as shapes
 from tests.servers.faulty_http import Fault, Reply, Request
 from tests.servers.x import LocalX, Trouble
@@ -79,13 +75,3 @@ class UnreliableX(LocalX):
         name = self._draw.choice(sorted(kinds))
         self.faults[name] += 1
         return Trouble(method, "/2/", **kinds[name])  # type: ignore[arg-type]
-
-
-def secret(keys: x_auth.UserKeys) -> UserKeys:
-    """The keys as the bot has them."""
-    return UserKeys(
-        SecretStr(keys.consumer_key),
-        SecretStr(keys.consumer_secret),
-        SecretStr(keys.access_token),
-        SecretStr(keys.access_token_secret),
-    )

@@ -10,6 +10,8 @@ from hypothesis import settings
 
 from tests.invented import invented_posts, write_csv
 from tests.running import Home
+from tests.servers.x import LocalX
+from tests.servers.x_clock import Clock
 from tests.tiny import tiny_gpt2 as make_tiny_gpt2
 from tests.tiny import tiny_llama_gguf
 from tests.warm import end_warm_trainers
@@ -47,6 +49,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Within a file, the order stays."""
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """It stands still until a test turns it."""
+    return Clock()
+
+
+@pytest.fixture
+def x(clock: Clock) -> Iterator[LocalX]:
+    """A local X on that clock."""
+    with LocalX(clock) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

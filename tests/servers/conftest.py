@@ -13,7 +13,6 @@ from tests.servers.discord.people import Person
 from tests.servers.discord.server import LocalDiscord
 from tests.servers.discord.things import Channel, Guild
 from tests.servers.x import LocalX
-from tests.servers.x_clock import Clock
 from tests.servers.x_world import Account
 
 T = TypeVar("T")
@@ -38,18 +37,6 @@ def place() -> Iterator[Place]:
         guild = server.guild("Parrots")
         yield Place(server, guild, server.channel(guild, "general"), server.person("ann", guild))
         assert server.wrong_replies == []
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def x(clock: Clock) -> Iterator[LocalX]:
-    """An X on that clock."""
-    with LocalX(clock) as server:
-        yield server
 
 
 @pytest.fixture

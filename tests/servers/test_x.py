@@ -152,10 +152,10 @@ async def test_reply_is_allowed_to_who_mentioned_the_account(x: LocalX, ada: Acc
 async def test_same_text_is_a_duplicate_until_the_window_is_past(x: LocalX, ada: Account, clock: Clock) -> None:
     async with plain_tweepy(x, keys=x.keys_for(ada)) as client:
         await client.create_tweet(text="good morning")
-        clock.now += timedelta(hours=23)
+        clock.time += timedelta(hours=23)
         with pytest.raises(Forbidden) as refused:
             await client.create_tweet(text=" good  morning")
-        clock.now += timedelta(hours=2)
+        clock.time += timedelta(hours=2)
         await client.create_tweet(text="good morning")
     assert (await refused.value.response.json())["detail"].endswith("duplicate content.")
     assert x.posted_by(ada) == ["good morning", "good morning"]
@@ -167,7 +167,7 @@ async def test_limit_is_told_in_headers_and_starts_over(x: LocalX, ada: Account,
         await client.get_users_tweets(ada.id)
         with pytest.raises(TooManyRequests) as refused:
             await client.get_users_tweets(ada.id)
-        clock.now += timedelta(minutes=16)
+        clock.time += timedelta(minutes=16)
         await client.get_users_tweets(ada.id)
     assert refused.value.reset_time == int((START + timedelta(minutes=15)).timestamp()) + 1
     assert refused.value.response.headers["x-rate-limit-remaining"] == "0"
@@ -191,7 +191,7 @@ async def test_reading_a_post_is_charged_once_a_day(x: LocalX, ada: Account, clo
         for _ in range(2):
             await client.get_users_tweets(ada.id)
         assert x.world.spent() == PRICES["post_read"]
-        clock.now += timedelta(days=1)
+        clock.time += timedelta(days=1)
         await client.get_users_tweets(ada.id)
     assert x.world.spent() == 2 * PRICES["post_read"]
 
@@ -267,14 +267,14 @@ async def test_new_post_is_missing_from_the_timeline_for_a_while(x: LocalX, ada:
     async with plain_tweepy(x, keys=x.keys_for(ada)) as client:
         await client.create_tweet(text="hello")
         assert (await client.get_users_tweets(ada.id)).data is None
-        clock.now += timedelta(minutes=2)
+        clock.time += timedelta(minutes=2)
         assert [tweet.text for tweet in (await client.get_users_tweets(ada.id)).data] == ["hello"]
 
 
 async def test_deletion_and_edit_by_hand_show_in_the_timeline(x: LocalX, ada: Account, clock: Clock) -> None:
     gone, kept = x.world.publish(ada, "gone"), x.world.publish(ada, "tpyo")
     x.delete_by_hand(gone)
-    clock.now += timedelta(minutes=1)
+    clock.time += timedelta(minutes=1)
     newer = x.world.edit(kept, "typo")
     async with plain_tweepy(x) as client:
         (tweet,) = (await client.get_users_tweets(ada.id)).data

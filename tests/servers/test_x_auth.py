@@ -82,7 +82,7 @@ async def test_access_token_lives_two_hours(x: LocalX, ada: Account, clock: Cloc
     pair = x.door.token_pair(ada.id, SCOPES)
     async with plain_tweepy(x, bearer=pair.access_token) as client:
         await client.create_tweet(text="hello", user_auth=False)
-        clock.now += timedelta(hours=2)
+        clock.time += timedelta(hours=2)
         with pytest.raises(Unauthorized):
             await client.create_tweet(text="again", user_auth=False)
     assert x.posted_by(ada) == ["hello"]
@@ -127,7 +127,7 @@ async def test_code_is_refused_late_twice_and_with_another_verifier(x: LocalX, a
     wrong = {**form, "code": await code_for(x, verifier), "code_verifier": "guessed"}
     statuses.append((await token(x, wrong))[0])
     late = await code_for(x, verifier)
-    clock.now += timedelta(seconds=30)
+    clock.time += timedelta(seconds=30)
     statuses.append((await token(x, {**form, "code": late}))[0])
     assert statuses == [200, 400, 400, 400]
 

@@ -1,23 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.bot.posting.desk import Clock, Desk, desk_on
+from tests.bot.posting.desk import Desk, desk_on
 from tests.servers.x import LocalX
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def x(clock: Clock) -> Iterator[LocalX]:
-    with LocalX(clock) as server:
-        yield server
+from tests.servers.x_clock import Clock
 
 
 @pytest.fixture

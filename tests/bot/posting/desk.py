@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-
-from pydantic import SecretStr
 
 from bot.notices import Notices
 from bot.posting.lane import Lane, Rules
 from bot.posting.money import Budget, Reservation
 from bot.posting.x_sender import XSender
-from bot.x.client import UserKeys, XClient
+from bot.x.client import XClient
 from storage import outbox, personas, sending
 from storage.database import Store, Writer
 from storage.outbox import Decided, OutboxPost
 from storage.x_ledger import Kind
-from tests.servers import x_auth
 from tests.servers.x import LocalX
+from tests.servers.x_clock import Clock
+from tests.servers.x_keys import secret
 from tests.servers.x_world import Account
-
-START = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 
 
 class Free:
@@ -36,24 +32,6 @@ class Free:
     async def settle(self, units: int | None = None) -> None: ...
 
     async def release(self) -> None: ...
-
-
-@dataclass
-class Clock:
-    """Time that passes only where somebody waits."""
-
-    time: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def wait(self, wake: asyncio.Event, seconds: float) -> None:
-        if not wake.is_set():
-            self.time += timedelta(seconds=seconds)
-        await asyncio.sleep(0)
 
 
 @dataclass
@@ -108,12 +86,3 @@ async def desk_on(
     async with XClient(x.url, user=secret(x.keys_for(account)), timeout_s=timeout_s) as client:
         yield Desk(x, account, clock, store, XSender(client, account.id, budget or Free()))
     await store.close()
-
-
-def secret(keys: x_auth.UserKeys) -> UserKeys:
-    return UserKeys(
-        SecretStr(keys.consumer_key),
-        SecretStr(keys.consumer_secret),
-        SecretStr(keys.access_token),
-        SecretStr(keys.access_token_secret),
-    )

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from storage import outbox, personas, sending, switches
-from tests.bot.posting.desk import START, Clock, Desk
+from tests.bot.posting.desk import Desk
 from tests.servers import x_shapes as shapes
 from tests.servers.faulty_http import Reply
 from tests.servers.x import LocalX, Trouble
+from tests.servers.x_clock import START, Clock
 from tests.servers.x_world import XPost
 
 MINUTE = timedelta(minutes=1)

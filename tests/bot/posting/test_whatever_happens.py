@@ -29,7 +29,7 @@ from bot.posting.sender import NotSent, Outcome, Seen, Sent, Unclear
 from storage import outbox, personas, sending
 from storage.database import Store, migrate
 from storage.outbox import Decided, OutboxPost, State
-from tests.bot.posting.desk import START, Clock
+from tests.servers.x_clock import START, Clock
 
 T = TypeVar("T")
 

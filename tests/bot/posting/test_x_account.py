@@ -21,7 +21,8 @@ from bot.x.errors import Refused
 from bot.x.login import SCOPES
 from bot.x.token_file import TokenFile, TokenPair
 from storage import outbox, switches
-from tests.bot.posting.desk import Desk, Free, secret
+from tests.bot.posting.desk import Desk, Free
+from tests.servers.x_keys import secret
 
 BIO = "A bot that imitates its owner's posts. Run by @owner, mail@example.org"
 

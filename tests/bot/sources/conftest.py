@@ -1,8 +1,6 @@
-"""The local X, with an account whose name is an untidy one."""
+"""A clock that keeps what was waited for, and an account whose name is an untidy one."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,12 +12,6 @@ from tests.servers.x_world import Account
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def x(clock: Clock) -> Iterator[LocalX]:
-    with LocalX(clock) as server:
-        yield server
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ async def test_broken_collection_goes_on_and_pays_nothing_twice(
 ) -> None:
     publish(x, ada, 250)
     before = await pages_of(x, clock, stop_after=1)
-    clock.now += timedelta(days=2)
+    clock.time += timedelta(days=2)
     if tokens_expire:
         x.expire_page_tokens()
     after = await pages_of(x, clock, before[-1].checkpoint)
@@ -135,7 +135,7 @@ async def test_complete_collection_asks_nothing_again(x: LocalX, ada: XAccount, 
 async def test_refresh_brings_what_was_posted_since(x: LocalX, ada: XAccount, clock: Clock) -> None:
     publish(x, ada, 7)
     (page,) = await pages_of(x, clock)
-    clock.now += timedelta(days=1)
+    clock.time += timedelta(days=1)
     x.world.publish(ada, "fresh")
     (fresh,) = await pages_of(x, clock, page.checkpoint.refresh())
     assert texts([fresh]) == ["fresh"]

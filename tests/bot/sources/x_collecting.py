@@ -23,12 +23,9 @@ READ = Decimal("0.005")
 
 @dataclass
 class Clock(StandingClock):
-    """Time that passes only where somebody sleeps."""
+    """It keeps what was waited for."""
 
     waits: list[tuple[datetime, str]] = field(default_factory=list)
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
     @property
     def patience(self) -> Patience:

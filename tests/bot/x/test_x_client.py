@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from bot.x.client import UserKeys, XClient
+from bot.x.client import XClient
 from bot.x.errors import (
     Duplicate,
     NotSent,
@@ -23,10 +22,10 @@ from bot.x.errors import (
     latest_reset,
     refusal,
 )
-from tests.servers import x_auth
 from tests.servers import x_shapes as shapes
 from tests.servers.faulty_http import Reply
 from tests.servers.x import LocalX, Trouble
+from tests.servers.x_keys import secret
 from tests.servers.x_world import Account
 
 NAMES = st.sampled_from(["title", "detail", "type", "errors", "parameters", "status"])
@@ -38,23 +37,8 @@ def json_of(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 
 
 @pytest.fixture
-def x() -> Iterator[LocalX]:
-    with LocalX() as server:
-        yield server
-
-
-@pytest.fixture
 def ada(x: LocalX) -> Account:
     return x.world.add_account("ada")
-
-
-def secret(keys: x_auth.UserKeys) -> UserKeys:
-    return UserKeys(
-        SecretStr(keys.consumer_key),
-        SecretStr(keys.consumer_secret),
-        SecretStr(keys.access_token),
-        SecretStr(keys.access_token_secret),
-    )
 
 
 async def test_keys_of_a_user_sign_for_the_host_that_is_asked(x: LocalX, ada: Account) -> None:

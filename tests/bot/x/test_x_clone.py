@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,12 +23,6 @@ from tests.servers import x_shapes as shapes
 from tests.servers.x import LocalX, Trouble
 
 COUNT = 3_247
-
-
-@pytest.fixture
-def x() -> Iterator[LocalX]:
-    with LocalX() as server:
-        yield server
 
 
 @pytest.fixture

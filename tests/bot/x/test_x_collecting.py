@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -43,12 +43,6 @@ class Asked:
     async def __call__(self, question: str) -> bool:
         self.questions.append(question)
         return True
-
-
-@pytest.fixture
-def x() -> Iterator[LocalX]:
-    with LocalX() as server:
-        yield server
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,12 +39,6 @@ print("begun", flush=True)
 token = asyncio.run(access.login_of(settings).access_token())
 print(token.get_secret_value(), flush=True)
 """
-
-
-@pytest.fixture
-def x() -> Iterator[LocalX]:
-    with LocalX() as server:
-        yield server
 
 
 @pytest.fixture
