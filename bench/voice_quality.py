@@ -25,7 +25,7 @@ from bot.speakers import Ready, Speakers
 from bot.voice.process import VoiceSettings
 from bot.voice.service import Voice
 from storage import clones, learning
-from storage.database import Reader
+from storage.database import Reader, Store
 from storage.errors import MynahError
 from trainer.protocol import Evaluated, ScoreJob
 
@@ -61,7 +61,7 @@ async def main(handles: list[str]) -> int:
         if len(set(handles)) < CLONES:
             raise NotFound(f"{CLONES} ready clones are needed, and there are {len(set(handles))}.", "Clone some more.")
         speakers = Speakers(settings, store)
-        scored = [await _score(settings, store, speakers, handle, report) for handle in handles]
+        scored = [await compared(settings, store, speakers, handle, report) for handle in handles]
     finally:
         await store.close()
     return report.conclude(
@@ -78,7 +78,8 @@ async def main(handles: list[str]) -> int:
     )
 
 
-async def _score(settings: Settings, store: Reader, speakers: Speakers, handle: str, report: Report) -> Scored:
+async def compared(settings: Settings, store: Store, speakers: Speakers, handle: str, report: Report) -> Scored:
+    """Score a clone's held-out posts both ways. Raises NotFound where there are none, or no adapter."""
     ready = await speakers.find(handle)
     corpus = await store.run(lambda db: list(learning.corpus(db, ready.clone.id)))
     texts = [post.text for post in corpus if post.split == "heldout"][:TEXTS]

@@ -10,6 +10,8 @@ import asyncio
 import importlib.util
 import itertools
 import logging
+import math
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -23,6 +25,8 @@ from trainer.recipes import Sampling
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 2
+_REMEMBERED = 16
+"""Of how many answers the time is averaged that is told to those who find the queue full."""
 
 
 class Voice:
@@ -34,6 +38,7 @@ class Voice:
         self._starting = asyncio.Lock()
         self._ids = itertools.count(1)
         self._asking = 0
+        self._answer_s = 1.0
         self._closed = False
 
     async def warm(self, speaker: Speaker, timeout_s: float = 60.0) -> None:
@@ -88,11 +93,17 @@ class Voice:
 
     async def _ask(self, question: Question, timeout_s: float) -> Answer:
         if self._asking >= self._settings.waiting:
-            raise VoiceError(f"The voice already has {self._asking} requests waiting.", "Try again in a moment.")
+            raise VoiceError(
+                f"The voice already has {self._asking} requests waiting.",
+                f"Try again in about {math.ceil(self._answer_s)} s.",
+            )
         self._asking += 1
+        began = time.monotonic()
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._ask_engines(question)
+                answer = await self._ask_engines(question)
+            self._answer_s += (time.monotonic() - began - self._answer_s) / _REMEMBERED
+            return answer
         except TimeoutError:
             raise VoiceError(
                 f"{question.speaker.key} did not answer within {timeout_s:g} s.", "Try again, or ask for fewer posts."
