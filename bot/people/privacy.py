@@ -52,10 +52,12 @@ _KEPT = (
     Kept("schedules, drafts and published posts of a clone", "nothing is to be published twice", _UNTIL_FORGOTTEN),
     Kept("ids of Discord: who asked for a clone, which message shows it", "to answer them, and to count quotas",
          "kept until /optout"),
+    Kept("ids of X: whom a clone answered, and which post of theirs", "so that nobody is answered twice in a thread",
+         _UNTIL_FORGOTTEN),
     Kept("opt-outs, as salted hashes of a handle or id", "to refuse a clone for good", "kept for good"),
 )  # fmt: skip
 _NEVER = (
-    "Messages read in a channel: nothing is learned from them, and none is kept.",
+    "Messages read in a channel, and mentions on X: nothing is learned from them, and none is kept.",
     "Files that are handed over: they are read once and deleted.",
     "Posts, handles or tokens in a log.",
 )

@@ -37,6 +37,7 @@ class Scripted(Voice):
         super().__init__()
         self.batches: list[list[str]] = []
         self.seeds: list[int] = []
+        self.heard: list[tuple[str, ...]] = []
 
     async def speak(
         self,
@@ -49,6 +50,7 @@ class Scripted(Voice):
         context: Sequence[str] = (),
     ) -> list[str]:
         self.seeds.append(seed)
+        self.heard.append(tuple(context))
         return self.batches.pop(0)[:count]
 
 

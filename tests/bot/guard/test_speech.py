@@ -77,3 +77,11 @@ async def test_author_of_schedules_writes_drafts_where_somebody_looks_first(guar
 
 def _break_index(db: Database) -> None:
     db.execute("drop table word_runs")
+
+
+async def test_what_is_answered_is_heard_again_where_another_text_is_written(guarded_home: Home) -> None:
+    home = guarded_home
+    home.voice.batches = [["hello @bea"], [FINE]]
+    author = GuardedAuthor(home.settings, home.store, home.guarded)
+    assert isinstance(await author.write(home.ada, "", "x", home.now, ("what of the sea?",)), Written)
+    assert home.voice.heard == [("what of the sea?",), ("what of the sea?",)]
