@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase
 
 from trainer.base import Model, separator_id
 from trainer.corpus import CleanPost
-from trainer.packing import Row, pack, to_batch, tokenize
+from trainer.learner import Learner
+from trainer.packing import Row, pack, tokenize
 from trainer.recipes import Recipe, Sampling
 
 SAMPLE_TOKENS = 48
@@ -30,20 +30,12 @@ def thin_out(posts: Sequence[CleanPost], characters: int) -> list[CleanPost]:
     return list(posts[::stride])
 
 
-@torch.no_grad()
-def nats(model: Model, rows: Sequence[Row]) -> list[float]:
+def nats(learner: Learner, rows: Sequence[Row]) -> list[float]:
     """What each post costs the model: the cross-entropy of its own tokens and its end, summed, in nats."""
-    training = model.training
-    model.eval()
     costs: list[float] = []
     for row in rows:
-        batch = to_batch(row, model.device)
-        logits = model(
-            input_ids=batch.inputs, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
-        ).logits
-        each = cross_entropy(logits[0].float(), batch.labels[0], reduction="none")
+        each = learner.costs(row)
         costs += [post.sum().item() for post in torch.split(each, [len(piece) - 1 for piece in row.pieces])]
-    model.train(training)
     return costs
 
 
@@ -64,31 +56,33 @@ def sizes(posts: Sequence[CleanPost]) -> list[int]:
 def speak(
     model: Model, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], sampling: Sampling, seed: int
 ) -> list[str]:
-    """One sample a prompt, without touching the training's random state."""
+    """One sample a prompt, all at once, without touching the training's random state."""
+    if not prompts:
+        return []
     end = separator_id(tokenizer)
+    rows = [[end, *tokenizer.encode(prompt, add_special_tokens=False, split_special_tokens=True)] for prompt in prompts]
+    longest = max(len(row) for row in rows)
+    before = [longest - len(row) for row in rows]
+    inputs = torch.tensor([[end] * pads + row for pads, row in zip(before, rows, strict=True)], device=model.device)
+    seen = torch.tensor([[0] * pads + [1] * (longest - pads) for pads in before], device=model.device)
     training = model.training
     model.eval()
-    texts: list[str] = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for prompt in prompts:
-            ids = [end, *tokenizer.encode(prompt, add_special_tokens=False, split_special_tokens=True)]
-            inputs = torch.tensor([ids], device=model.device)
-            output = model.generate(  # type: ignore[operator]
-                inputs=inputs,
-                attention_mask=torch.ones_like(inputs),
-                do_sample=True,
-                temperature=sampling.temperature,
-                top_k=sampling.top_k,
-                top_p=sampling.top_p,
-                min_length=sampling.min_tokens,
-                max_new_tokens=SAMPLE_TOKENS,
-                eos_token_id=end,
-                pad_token_id=end,
-            )
-            texts.append(first_line(str(tokenizer.decode(output[0], skip_special_tokens=True))))
+        outputs = model.generate(  # type: ignore[operator]
+            inputs=inputs,
+            attention_mask=seen,
+            do_sample=True,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            min_length=sampling.min_tokens,
+            max_new_tokens=SAMPLE_TOKENS,
+            eos_token_id=end,
+            pad_token_id=end,
+        )
     model.train(training)
-    return texts
+    return [first_line(str(tokenizer.decode(row, skip_special_tokens=True))) for row in outputs]
 
 
 def first_line(text: str) -> str:

@@ -12,16 +12,17 @@ import time
 
 import torch
 from peft import PeftModel, load_peft_weights, set_peft_model_state_dict
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from trainer import checkpoint, corpus, evaluate, judge, lessons, packing, result
 from trainer.base import Base, Model, load_model, load_tokenizer, moved, prepare
 from trainer.device import choose
 from trainer.export import load_clone
+from trainer.learner import Learner, learner_of
 from trainer.lessons import Lesson
 from trainer.lifeline import Lifeline
 from trainer.loop import Run, keep_best, say_samples, to_training_precision, train
-from trainer.lora import add_adapters
+from trainer.lora import add_adapters, whole
 from trainer.protocol import (
     AnyEvent,
     Compared,
@@ -121,13 +122,14 @@ def _conclude(run: Run, lesson: Lesson, report: Report) -> Saved:
     job, posts, progress = run.job, lesson.posts, run.state.progress
     keep_best(run)
     run.model.float()
-    nats = evaluate.nats(run.model, evaluate.heldout_rows(posts.heldout, run.tokenizer, job.recipe))
+    run.learner = learner_of(run.model)
+    nats = evaluate.nats(run.learner, evaluate.heldout_rows(posts.heldout, run.tokenizer, job.recipe))
     if nats:
         bits = evaluate.in_bits(nats, posts.heldout)
         report.keep(Evaluated(stage="after", step=progress.best_step, bits_per_byte=bits, posts=len(posts.heldout)))
     say_samples(run, progress.step)
     if progress.previous is not None:
-        bits = _unseen_bits(run.model, run.tokenizer, lesson, job)
+        bits = _unseen_bits(run.learner, run.tokenizer, lesson, job)
         report.keep(Compared(posts=len(lesson.unseen), bits_per_byte_previous=progress.previous, bits_per_byte=bits))
     if job.previous is not None and job.previous.go_on:
         report.keep(Drifted(report=_drift(lesson, job)))
@@ -135,7 +137,7 @@ def _conclude(run: Run, lesson: Lesson, report: Report) -> Saved:
     if min(job.judged_samples, len(posts.train)) >= FEWEST_TO_JUDGE:
         report.keep(
             judge.judged(
-                moved(_whole(run.model), run.place.dtype),
+                moved(whole(run.model.float()), run.place.dtype),
                 run.tokenizer,
                 posts.train,
                 posts.heldout,
@@ -166,6 +168,7 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
         job=job,
         place=place,
         model=trainee,
+        learner=learner_of(trainee),
         tokenizer=tokenizer,
         rows=packing.training_rows(texts, tokenizer, recipe, lesson.order),
         quick_posts=quick,
@@ -184,7 +187,7 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
     if not checkpoint.load(run.state, job.work_dir):
         progress = run.state.progress
         # Nothing is learned yet: fresh adapters add nothing to the base.
-        progress.before_nats = evaluate.nats(trainee, evaluate.heldout_rows(heldout, tokenizer, recipe))
+        progress.before_nats = evaluate.nats(run.learner, evaluate.heldout_rows(heldout, tokenizer, recipe))
         if job.previous is not None:
             progress.previous = _begin_with(job, base, tokenizer, lesson, run)
     to_training_precision(run)
@@ -198,9 +201,9 @@ def _begin_with(
     previous = job.previous
     assert previous is not None
     if lesson.unseen:
-        model = moved(load_clone(base, previous.weights_dir), run.place.device)
-        bits = _unseen_bits(model, tokenizer, lesson, job)
-        del model
+        before = learner_of(moved(load_clone(base, previous.weights_dir), run.place.device))
+        bits = _unseen_bits(before, tokenizer, lesson, job)
+        del before
     else:
         bits = None
     if previous.go_on:
@@ -211,9 +214,9 @@ def _begin_with(
     return bits
 
 
-def _unseen_bits(model: Model, tokenizer: PreTrainedTokenizerBase, lesson: Lesson, job: FinetuneJob) -> float:
+def _unseen_bits(learner: Learner, tokenizer: PreTrainedTokenizerBase, lesson: Lesson, job: FinetuneJob) -> float:
     rows = evaluate.heldout_rows(lesson.unseen, tokenizer, job.recipe)
-    return evaluate.in_bits(evaluate.nats(model, rows), lesson.unseen)
+    return evaluate.in_bits(evaluate.nats(learner, rows), lesson.unseen)
 
 
 def _drift(lesson: Lesson, job: FinetuneJob) -> DriftReport:
@@ -222,15 +225,6 @@ def _drift(lesson: Lesson, job: FinetuneJob) -> DriftReport:
     old = [post.text for post in every if post.id in lesson.learned]
     new = [post.text for post in every if post.id not in lesson.learned]
     return drift(old, new, job.seed)
-
-
-def _whole(model: Model) -> PreTrainedModel:
-    """The model with its adapters merged in: twice as quick to speak."""
-    if not isinstance(model, PeftModel):
-        return model
-    merged = model.float().merge_and_unload()
-    assert isinstance(merged, PreTrainedModel)
-    return merged
 
 
 def _fingerprint(job: FinetuneJob, lesson: Lesson, base: Base) -> str:

@@ -19,6 +19,7 @@ from trainer.converse import converse
 from trainer.corpus import CleanPost
 from trainer.device import choose
 from trainer.export import load_clone
+from trainer.learner import learner_of
 from trainer.protocol import EvaluateJob, FinetuneJob, JobFailed, Judged
 from trainer.quality.bootstrap import estimate, ratio
 from trainer.quality.judge import judge
@@ -39,9 +40,9 @@ def evaluate_clone(job: EvaluateJob, emit: Emit) -> None:
     tokenizer = load_tokenizer(base)
     rows = evaluate.heldout_rows(heldout, tokenizer, job.recipe)
     place = choose(job.device, job.precision)
-    before = evaluate.nats(moved(load_model(base, torch.float32), place.device), rows)
+    before = evaluate.nats(learner_of(moved(load_model(base, torch.float32), place.device)), rows)
     model = moved(load_clone(base, job.weights_dir), place.device)
-    after = evaluate.nats(model, rows)
+    after = evaluate.nats(learner_of(model), rows)
     speaker = moved(model, place.dtype)
     emit(judged(speaker, tokenizer, train, heldout, job, job.samples, before=before, after=after))
 

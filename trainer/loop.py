@@ -5,6 +5,7 @@ AdamW: Loshchilov and Hutter 2019 (arXiv:1711.05101).
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 import time
@@ -13,19 +14,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase
 
-from trainer import checkpoint, corpus, evaluate, packing
+from trainer import checkpoint, corpus, evaluate
 from trainer.base import Model
 from trainer.device import Place
+from trainer.learner import Learner, learner_of
+from trainer.lora import whole
 from trainer.packing import Row
 from trainer.protocol import Evaluated, FinetuneJob, JobFailed, Sample, Step
 from trainer.recipes import Recipe
 from trainer.stream import Emit
 
-SAMPLES = 5
-"""Times that it is heard learning: after each fifth of the way."""
+SAMPLES = 4
+"""Times that it is heard learning: after each quarter of the way."""
 CHECKPOINT_EVERY_S = 20.0
 CHECKPOINT_SHARE = 20
 """A checkpoint waits until training has gone on for this many times what the last one cost."""
@@ -39,6 +41,8 @@ class Run:
     job: FinetuneJob
     place: Place
     model: Model
+    learner: Learner
+    """How rows go through the model, in its present precision."""
     tokenizer: PreTrainedTokenizerBase
     rows: list[Row]
     quick_posts: list[corpus.CleanPost]
@@ -74,7 +78,7 @@ def train(run: Run) -> bool:
         row = run.rows[step]
         rate = learning_rate(recipe, step, total)
         torch.manual_seed(run.job.seed + step)  # dropout is the same however often the training was cut
-        loss = _backward(run, row)
+        loss = run.learner.learn(row, recipe.label_smoothing)
         if not math.isfinite(loss):
             raise _diverged(step + 1, total)
         with run.lock:
@@ -121,26 +125,14 @@ def to_training_precision(run: Run) -> None:
     for weight in run.model.parameters():
         if not weight.requires_grad:
             weight.data = weight.data.to(run.place.dtype)
-
-
-def _backward(run: Run, row: Row) -> float:
-    """One row forward and backward; the loss is the mean over the row's targets."""
-    batch = packing.to_batch(row, run.place.device)
     mixed = run.job.recipe.method == "full" and run.place.precision == "bf16"
-    with torch.autocast(run.place.device.type, dtype=torch.bfloat16, enabled=mixed):
-        logits = run.model(
-            input_ids=batch.inputs, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
-        ).logits
-    loss = cross_entropy(logits[0].float(), batch.labels[0], label_smoothing=run.job.recipe.label_smoothing)
-    del logits
-    loss.backward()  # type: ignore[no-untyped-call]
-    return loss.item()
+    run.learner = learner_of(run.model, mixed=mixed)
 
 
 def _look(run: Run, step: int) -> None:
     """Held-out bits per byte now; keeps the best weights."""
     progress = run.state.progress
-    bits = evaluate.in_bits(evaluate.nats(run.model, run.quick_rows), run.quick_posts)
+    bits = evaluate.in_bits(evaluate.nats(run.learner, run.quick_rows), run.quick_posts)
     if not math.isfinite(bits):
         raise _diverged(step, len(run.rows))
     best = progress.best is None or bits < progress.best
@@ -163,8 +155,11 @@ def _diverged(step: int, total: int) -> JobFailed:
 
 
 def say_samples(run: Run, step: int) -> None:
+    """One sample for each of the job's prompts, by a copy whose adapters are merged: it speaks in half the time."""
     job = run.job
-    texts = evaluate.speak(run.model, run.tokenizer, job.sample_prompts, job.recipe.sampling, seed=job.seed + step)
+    texts = evaluate.speak(
+        whole(copy.deepcopy(run.model)), run.tokenizer, job.sample_prompts, job.recipe.sampling, seed=job.seed + step
+    )
     for prompt, text in zip(job.sample_prompts, texts, strict=True):
         run.emit(Sample(step=step, prompt=prompt, text=text))
 

@@ -8,6 +8,7 @@ from trainer.base import load_tokenizer, prepare
 from trainer.corpus import CleanPost
 from trainer.evaluate import heldout_rows, in_bits, nats
 from trainer.export import load_clone
+from trainer.learner import learner_of
 from trainer.protocol import Evaluated, ScoreJob
 from trainer.recipes import MYNAH
 from trainer.stream import Emit
@@ -19,5 +20,5 @@ def score(job: ScoreJob, emit: Emit) -> None:
     posts = [CleanPost(str(number), json.loads(line)["text"]) for number, line in enumerate(lines)]
     base = prepare(job.base, job.cache_dir, job.hub_url)
     rows = heldout_rows(posts, load_tokenizer(base), MYNAH)
-    bits = in_bits(nats(load_clone(base, job.weights_dir), rows), posts)
+    bits = in_bits(nats(learner_of(load_clone(base, job.weights_dir)), rows), posts)
     emit(Evaluated(stage="after", step=0, bits_per_byte=bits, posts=len(posts)))

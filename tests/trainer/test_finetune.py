@@ -32,6 +32,7 @@ pytestmark = pytest.mark.timeout(300)
 
 STEPS = 228
 FIFTHS = [46, 91, 137, 182, 228]
+QUARTERS = [57, 114, 171, 228]
 
 
 def test_events_come_in_order(lora_training: Training) -> None:
@@ -102,7 +103,7 @@ def test_progress_counts_up_and_time_left_comes_down(lora_training: Training) ->
 
 def test_it_is_heard_three_times_after_each_fifth(lora_training: Training) -> None:
     samples = lora_training.outcome.all(Sample)
-    assert [sample.step for sample in samples] == [step for step in FIFTHS for _ in range(3)]
+    assert [sample.step for sample in samples] == [step for step in QUARTERS for _ in range(3)]
     assert [sample.prompt for sample in samples] == ["", "My dream is", "I think"] * 5
     assert all(sample.text.startswith(sample.prompt) for sample in samples)
     assert all("<|" not in sample.text and "\n" not in sample.text for sample in samples)
@@ -176,7 +177,10 @@ def test_original_recipe_equals_the_plain_loop_of_its_day(tmp_path: Path) -> Non
 
 @pytest.mark.filterwarnings(PEFT_WARNING)
 def test_training_stops_when_heldout_posts_say_so_and_keeps_the_best(tmp_path: Path, tiny_llama: Path) -> None:
-    recipe = QUICK_MYNAH.model_copy(update={"learning_rate": 0.1, "patience": 2, "evaluations": 10})
+    """The newest tenth is written in other letters, so the more is learned, the worse it is foreseen."""
+    recipe = QUICK_MYNAH.model_copy(update={"learning_rate": 0.02, "patience": 2, "evaluations": 10})
+    strange = [post.translate(str.maketrans("aeiou", "QXZJK")).upper() for post in invented_posts(330)[300:]]
+    write_posts(tmp_path / "posts.jsonl", [*invented_posts(300)[:270], *strange])
     job = finetune_job(tmp_path, tiny_llama, recipe=recipe, sample_prompts=())
     events = train_here(job)
     looks = [event for event in events if isinstance(event, Evaluated) and event.stage == "during"]

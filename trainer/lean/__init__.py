@@ -1,0 +1,1 @@
+"""Learning adapters on a Llama with as little work as the arithmetic allows: forward and backward by hand."""
