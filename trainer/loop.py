@@ -157,9 +157,8 @@ def _diverged(step: int, total: int) -> JobFailed:
 def say_samples(run: Run, step: int) -> None:
     """One sample for each of the job's prompts, by a copy whose adapters are merged: it speaks in half the time."""
     job = run.job
-    texts = evaluate.speak(
-        whole(copy.deepcopy(run.model)), run.tokenizer, job.sample_prompts, job.recipe.sampling, seed=job.seed + step
-    )
+    speaker = whole(copy.deepcopy(run.model))
+    texts = evaluate.speak(speaker, run.tokenizer, job.sample_prompts, job.recipe.sampling, seed=job.seed + step)
     for prompt, text in zip(job.sample_prompts, texts, strict=True):
         run.emit(Sample(step=step, prompt=prompt, text=text))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -138,8 +139,8 @@ def test_scaled_rotary_positions_are_those_of_the_base() -> None:
 @pytest.mark.parametrize(
     "change", [{"hidden_act": "gelu"}, {"attention_bias": True}, {"mlp_bias": True}, {"attention_dropout": 0.1}]
 )
-def test_a_llama_that_is_built_otherwise_goes_through_transformers(change: dict[str, object]) -> None:
-    settings = {
+def test_a_llama_that_is_built_otherwise_goes_through_transformers(change: dict[str, Any]) -> None:
+    settings: dict[str, Any] = {
         "vocab_size": TOKENS,
         "hidden_size": 32,
         "intermediate_size": 48,
