@@ -40,8 +40,8 @@ from storage.database import Store, Writer
 from trainer import catalog
 from trainer.recipes import MYNAH, Sampling
 
-REPEATS = 3
-ALONE = 4 if QUICK else 16
+REPEATS = 1 if QUICK else 3
+ALONE = 3 if QUICK else 16
 """Replies that make up one measurement of a single caller."""
 CALLERS = (1, 8, 32)
 GOALS = {1: 5.0, 8: 2.5, 32: 2.5}

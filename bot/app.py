@@ -104,9 +104,7 @@ def voice_settings(settings: Settings) -> VoiceSettings:
     return VoiceSettings(
         slots=shape.parallel,
         context_tokens=shape.context_tokens,
-        # Waiting for each other costs llama.cpp's threads more than they save on a model this small: measured on two
-        # cores, a reply took three times as long with two of them as with one.
-        threads=shape.threads or max(1, (os.cpu_count() or 1) // 2),
+        threads=shape.threads,
         adapters=shape.max_adapters,
         waiting=shape.queue,
     )

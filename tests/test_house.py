@@ -17,7 +17,7 @@ ROOMS = ("bot", "trainer", "storage", "tests", "bench", "requirements")
 
 WORKER_SIDE = {
     f"bot.voice.{name}"
-    for name in ("adapter_gguf", "batching", "gguf_header", "llama_base", "llamacpp", "plain", "worker")
+    for name in ("adapter_gguf", "batching", "cores", "gguf_header", "llama_base", "llamacpp", "plain", "worker")
 }
 """What runs in the voice's own process, and may load model libraries there."""
 

@@ -77,7 +77,7 @@ class Card(Section):
 class Voice(Section):
     """The process in which clones speak."""
 
-    threads: int = Field(default=0, ge=0, le=1024, description="CPU threads; 0 takes half of the cores")
+    threads: int = Field(default=0, ge=0, le=1024, description="cores that speak; 0 takes all physical ones")
     max_adapters: int = Field(
         default=8, ge=1, le=256, description="clones kept loaded; the one silent for longest makes room"
     )

@@ -1,4 +1,4 @@
-"""Who is decoded next: many requests on one base, token by token, in one thread.
+"""Who is decoded next: many requests on one base, token by token, in one thread on one core.
 
 A turn decodes the sequences of one persona, since llama.cpp applies adapters to a whole batch; the persona whose last
 turn is longest ago comes next, so that nobody waits for another's end. A new request enters at the next turn, a
@@ -11,14 +11,17 @@ from __future__ import annotations
 import codecs
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from bot.errors import VoiceError
 from bot.voice.base import Cancelled, TextScore
 from bot.voice.llama_base import ROWS, LlamaBase, Row
 from trainer.recipes import Sampling
+
+T = TypeVar("T")
 
 _NO_SLOT = -1
 _PROMPT_ROWS = 32
@@ -33,11 +36,19 @@ class Completion:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """On whose behalf something is decoded, and whether they still wait."""
+
+    adapter: int | None
+    cancelled: threading.Event
+
+
 @dataclass(slots=True, eq=False)
 class _Sequence:
     """One sample, or one text to score. What it has read lies in its slot; without a slot it has read nothing."""
 
-    job: _Job
+    job: _Job[Any]
     place: int
     """Its number in the job."""
     ids: list[int]
@@ -63,24 +74,25 @@ class _Sequence:
 
 
 @dataclass(slots=True, eq=False)
-class _Job:
+class _Job(Generic[T]):
     number: int
-    adapter: int | None
-    cancelled: threading.Event
+    asker: Asker
+    result: Callable[[_Sequence], T]
     sequences: list[_Sequence] = field(default_factory=list)
-    unfinished: int = 0
-    answer: Future[list[_Sequence]] = field(default_factory=Future)
+    finished: int = 0
+    answer: Future[list[T]] = field(default_factory=Future)
 
 
 class Batcher:
-    """The one thread that decodes on a base. Its methods may be called from any other."""
+    """A thread that decodes on one core. Its methods may be called from any other."""
 
-    def __init__(self, base: LlamaBase, slots: int) -> None:
+    def __init__(self, base: LlamaBase, slots: int, context_tokens: int) -> None:
         self._base = base
+        self._context = base.context(slots, context_tokens)
         self._free = list(range(slots))
         self._numbers = itertools.count(1)
-        self._arriving: list[_Job] = []
-        self._leaving: list[int] = []
+        self._arriving: list[_Job[Any]] = []
+        self._leaving: list[tuple[int, Callable[[], None]]] = []
         self._waiting: list[_Sequence] = []
         self._active: list[_Sequence] = []
         self._turns = itertools.count(1)
@@ -90,38 +102,32 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
-    def write(
-        self,
-        ids: Sequence[int],
-        room: int,
-        seeds: Sequence[int],
-        sampling: Sampling,
-        adapter: int | None,
-        cancelled: threading.Event,
-    ) -> list[Completion]:
-        """One sample a seed that goes on from `ids`, at most `room` tokens, to the end of the post or of its line.
+    @property
+    def load(self) -> int:
+        """How many sequences are here."""
+        return sum(len(job.sequences) for job in self._arriving) + len(self._waiting) + len(self._active)
 
-        Raises Cancelled, and VoiceError.
-        """
-        job = _Job(next(self._numbers), adapter, cancelled)
+    def write(
+        self, ids: Sequence[int], room: int, seeds: Sequence[int], sampling: Sampling, asker: Asker
+    ) -> Future[list[Completion]]:
+        """One sample a seed that goes on from `ids`, at most `room` tokens, to the end of the post or of its line."""
+        job = _Job[Completion](next(self._numbers), asker, _completion)
         job.sequences = [
             _Sequence(job, place, list(ids), len(ids), room, self._base.sampler(sampling, seed))
             for place, seed in enumerate(seeds)
         ]
-        done = self._answer(job)
-        return [Completion(_decoded(one.written), len(one.ids) - one.prompt) for one in done]
+        return self._taken(job)
 
-    def score(self, texts: Sequence[Sequence[int]], adapter: int | None, cancelled: threading.Event) -> list[TextScore]:
-        """How likely each text is, given as ids from `<|endoftext|>` to `<|endoftext|>`. Raises as `write` does."""
-        job = _Job(next(self._numbers), adapter, cancelled)
+    def score(self, texts: Sequence[Sequence[int]], asker: Asker) -> Future[list[TextScore]]:
+        """How likely each text is, given as ids from `<|endoftext|>` to `<|endoftext|>`."""
+        job = _Job[TextScore](next(self._numbers), asker, _score)
         job.sequences = [_Sequence(job, place, list(ids), len(ids), 0) for place, ids in enumerate(texts)]
-        done = self._answer(job)
-        return [TextScore(sum(one.logprobs[:-1]), len(one.ids) - 2, one.logprobs[-1]) for one in done]
+        return self._taken(job)
 
-    def free_adapter(self, adapter: int) -> None:
-        """Let go of an adapter at the next turn; no request may use it any more."""
+    def drop(self, adapter: int, dropped: Callable[[], None]) -> None:
+        """Forget an adapter at the next turn, and tell; no request may use it any more."""
         with self._news:
-            self._leaving.append(adapter)
+            self._leaving.append((adapter, dropped))
             self._news.notify()
 
     def close(self) -> None:
@@ -131,32 +137,30 @@ class Batcher:
             self._news.notify()
         self._thread.join()
 
-    def _answer(self, job: _Job) -> list[_Sequence]:
-        job.unfinished = len(job.sequences)
+    def _taken(self, job: _Job[T]) -> Future[list[T]]:
         with self._news:
             if self._closing:
-                raise _closing()
-            if job.sequences:
+                job.answer.set_exception(_closing())
+            else:
                 self._arriving.append(job)
                 self._news.notify()
-            else:
-                job.answer.set_result([])
-        return job.answer.result()
+        return job.answer
 
     def _run(self) -> None:
         while self._take_news():
-            for job in {
-                sequence.job for sequence in [*self._active, *self._waiting] if sequence.job.cancelled.is_set()
-            }:
-                self._end(job, Cancelled("The request was cancelled."))
+            for job in {one.job for one in [*self._active, *self._waiting]}:
+                if job.asker.cancelled.is_set():
+                    self._end(job, Cancelled("The request was cancelled."))
             self._admit()
             if self._active:
-                adapter = min({one.job.adapter for one in self._active}, key=lambda one: self._last_turn.get(one, 0))
+                adapter = min(
+                    {one.job.asker.adapter for one in self._active}, key=lambda one: self._last_turn.get(one, 0)
+                )
                 self._last_turn[adapter] = next(self._turns)
-                self._decode(adapter, [one for one in self._active if one.job.adapter == adapter])
+                self._decode(adapter, [one for one in self._active if one.job.asker.adapter == adapter])
         for job in {*self._arriving, *(one.job for one in [*self._active, *self._waiting])}:
             self._end(job, _closing())
-        self._base.close()
+        self._context.close()
 
     def _take_news(self) -> bool:
         """Wait for something to do; False where that is to close."""
@@ -168,16 +172,17 @@ class Batcher:
                 return False
             arrived, self._arriving = self._arriving, []
             leaving, self._leaving = self._leaving, []
-        for adapter in leaving:
+        for adapter, dropped in leaving:
             self._last_turn.pop(adapter, None)
-            self._base.free_adapter(adapter)
+            self._context.drop(adapter)
+            dropped()
         self._waiting += [sequence for job in arrived for sequence in job.sequences]
         return True
 
     def _admit(self) -> None:
         """Slots to those in front of the line, if need be from those who stand behind them."""
         if not self._active:
-            self._base.forget_all()
+            self._context.forget_all()
         self._waiting.sort(key=lambda one: one.urgency)
         while self._waiting:
             if not self._free:
@@ -197,10 +202,10 @@ class Batcher:
         outputs = 0
         for sequence in sorted(sequences, key=lambda one: one.ahead):
             wants_all = sequence.sampler is None
-            most = min(_PROMPT_ROWS, ROWS - len(rows), self._base.outputs - outputs if wants_all else ROWS)
+            most = min(_PROMPT_ROWS, ROWS - len(rows), self._context.outputs - outputs if wants_all else ROWS)
             count = min(self._begun(sequence), most)
             at_end = sequence.ahead == count
-            if count == 0 or (at_end and outputs == self._base.outputs):
+            if count == 0 or (at_end and outputs == self._context.outputs):
                 continue
             read.append((sequence, len(rows)))
             for place in range(sequence.read, sequence.read + count):
@@ -209,7 +214,7 @@ class Batcher:
                 rows.append(Row(sequence.ids[place], place, sequence.slot, wants_logits))
             sequence.read += count
         try:
-            self._base.decode(adapter, rows)
+            self._context.decode(adapter, rows)
         except VoiceError as error:
             for job in {sequence.job for sequence in sequences}:
                 self._end(job, error)
@@ -224,7 +229,7 @@ class Batcher:
         if sequence.read == 0 and shared > 0 and sequence.sampler is not None:
             first = max((one for one in sequence.job.sequences if one.slot != _NO_SLOT), key=lambda one: one.read)
             if first.read >= shared:
-                self._base.share(first.slot, sequence.slot, shared)
+                self._context.share(first.slot, sequence.slot, shared)
                 sequence.read = shared
             elif first is not sequence:
                 return 0
@@ -235,12 +240,12 @@ class Batcher:
         if sequence.sampler is None:
             begin = sequence.read - (last - first)
             sequence.logprobs += [
-                self._base.logprob(sequence.ids[begin + row - first], row) for row in range(first, last + 1)
+                self._context.logprob(sequence.ids[begin + row - first], row) for row in range(first, last + 1)
             ]
             if sequence.ahead == 0:
                 self._finish(sequence)
         elif sequence.ahead == 0:
-            token = self._base.sample(sequence.sampler, last)
+            token = self._context.sample(sequence.sampler, last)
             piece, newline, _ = self._base.piece(token).partition(b"\n")
             ended = self._base.ends(token)
             if not ended:
@@ -253,11 +258,12 @@ class Batcher:
     def _finish(self, sequence: _Sequence) -> None:
         self._leave_slot(sequence)
         self._free_sampler(sequence)
-        sequence.job.unfinished -= 1
-        if sequence.job.unfinished == 0:
-            sequence.job.answer.set_result(sequence.job.sequences)
+        job = sequence.job
+        job.finished += 1
+        if job.finished == len(job.sequences):
+            job.answer.set_result([job.result(one) for one in job.sequences])
 
-    def _end(self, job: _Job, error: VoiceError) -> None:
+    def _end(self, job: _Job[Any], error: VoiceError) -> None:
         """Answer a request with an error, and let go of all that is its own."""
         for sequence in job.sequences:
             if sequence.slot != _NO_SLOT:
@@ -267,7 +273,7 @@ class Batcher:
         job.answer.set_exception(error)
 
     def _leave_slot(self, sequence: _Sequence) -> None:
-        self._base.forget(sequence.slot)
+        self._context.forget(sequence.slot)
         self._free.append(sequence.slot)
         self._active.remove(sequence)
         sequence.slot, sequence.read = _NO_SLOT, 0
@@ -278,9 +284,14 @@ class Batcher:
             sequence.sampler = None
 
 
-def _decoded(written: bytearray) -> str:
+def _completion(sequence: _Sequence) -> Completion:
     """As text; a character that was not written to its end is left out."""
-    return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(written))
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(sequence.written))
+    return Completion(text, len(sequence.ids) - sequence.prompt)
+
+
+def _score(sequence: _Sequence) -> TextScore:
+    return TextScore(sum(sequence.logprobs[:-1]), len(sequence.ids) - 2, sequence.logprobs[-1])
 
 
 def _closing() -> VoiceError:

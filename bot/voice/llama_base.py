@@ -1,6 +1,7 @@
-"""A base in llama.cpp: its vocabulary, its adapters, and a context that decodes rows of several sequences at once.
+"""A base in llama.cpp: its vocabulary, its adapters, and contexts that decode rows of several sequences at once.
 
-Loading and freeing apart, a context belongs to the one thread that decodes with it (`bot.voice.batching`).
+A context computes on one core, and several share a base: so cores need not wait for each other, which costs more on
+models this small than it saves, above all beside a training.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 
 from bot.errors import VoiceError
 from bot.voice.llama_library import Batch, ChainParams, open_library
@@ -21,15 +21,6 @@ ROWS = 128
 """Most tokens of one decode. Posts are short, and small batches keep the work buffers small."""
 
 _PIECE_BYTES = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How much one base may do at once. `threads` 0 takes the physical cores; `context_tokens` is a sequence's."""
-
-    slots: int
-    context_tokens: int
-    threads: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,48 +34,21 @@ class Row:
 
 
 class LlamaBase:
-    """A .gguf file, memory-mapped once, with a context for `shape.slots` sequences that share one pool of cells.
+    """A .gguf file, memory-mapped once, with what may be asked of it from any thread."""
 
-    One pool, because llama.cpp would otherwise decode sequences whose numbers do not follow each other one by one.
-    """
-
-    def __init__(self, file: Path, shape: Shape) -> None:
+    def __init__(self, file: Path) -> None:
         self._c = open_library()
-        self.outputs = max(shape.slots, 16)
-        """Most rows of one decode that want logits."""
+        self._name = file.name
         model = self._c.llama_model_default_params()
         # What repacking wins for a batch it loses alone, and its copy is not shared with the file's pages.
         model.use_extra_bufts = False
         self._model = self._c.llama_model_load_from_file(str(file).encode(), model)
-        self._context = self._c.llama_init_from_model(self._model, self._parameters(shape)) if self._model else None
-        if self._context is None:
-            raise VoiceError(f"llama.cpp cannot load {file.name}.", "Check memory and the file with `mynah doctor`.")
+        if self._model is None:
+            raise _unloadable(self._name)
         self._vocabulary = self._c.llama_model_get_vocab(self._model)
-        self._vocabulary_size = self._c.llama_vocab_n_tokens(self._vocabulary)
-        self._memory = self._c.llama_get_memory(self._context)
-        self._adapter: int | None = None
-        self._rows = _Rows(ROWS)
-
-    def _parameters(self, shape: Shape) -> ctypes.Structure:
-        parameters: ctypes.Structure = self._c.llama_context_default_params()
-        threads = shape.threads or psutil.cpu_count(logical=False) or 1
-        values = {
-            "n_ctx": shape.slots * shape.context_tokens,
-            "n_batch": ROWS,
-            "n_ubatch": ROWS,
-            "n_seq_max": shape.slots,
-            "n_outputs_max": self.outputs,
-            "n_outputs_max_per_seq": self.outputs,
-            "n_threads": threads,
-            "n_threads_batch": threads,
-            "kv_unified": True,
-        }
-        for name, value in values.items():
-            setattr(parameters, name, value)
-        return parameters
 
     def tokenize(self, text: str) -> list[int]:
-        """The ids of a text, as plain text: no special token is read out of it. From any thread."""
+        """The ids of a text, as plain text: no special token is read out of it."""
         data = text.encode()
         ids = (ctypes.c_int32 * (len(data) + 1))()
         found = self._c.llama_tokenize(self._vocabulary, data, len(data), ids, len(ids), False, False)
@@ -103,25 +67,38 @@ class LlamaBase:
         return bool(self._c.llama_vocab_is_eog(self._vocabulary, token))
 
     def load_adapter(self, file: Path) -> int:
-        """Read an adapter beside what is being decoded; from any thread. Raises VoiceError."""
+        """Read an adapter beside what is being decoded. Raises VoiceError."""
         adapter: int | None = self._c.llama_adapter_lora_init(self._model, str(file).encode())
         if adapter is None:
             raise VoiceError(f"llama.cpp cannot load the adapter {file.name}.", "Check memory with `mynah doctor`.")
         return adapter
 
     def free_adapter(self, adapter: int) -> None:
-        """Let go of an adapter that nothing is decoded with any more."""
-        if self._adapter == adapter:
-            self._apply(None)  # the next adapter may lie at the same address, and must not be taken for this one
+        """Let go of an adapter that every context has dropped."""
         self._c.llama_adapter_lora_free(adapter)
 
-    def decode(self, adapter: int | None, rows: Sequence[Row]) -> None:
-        """Put rows behind what their sequences hold. Raises VoiceError."""
-        if adapter != self._adapter:
-            self._apply(adapter)
-        status = self._c.llama_decode(self._context, self._rows.filled(rows))
-        if status != 0:
-            raise VoiceError(f"llama.cpp stopped while it was decoding ({status}).", "Try again.")
+    def context(self, slots: int, context_tokens: int) -> LlamaContext:
+        """Room for `slots` sequences of `context_tokens` each. Raises VoiceError where memory is short."""
+        parameters = self._c.llama_context_default_params()
+        outputs = max(slots, 16)
+        values = {
+            "n_ctx": slots * context_tokens,
+            "n_batch": ROWS,
+            "n_ubatch": ROWS,
+            "n_seq_max": slots,
+            "n_outputs_max": outputs,
+            "n_outputs_max_per_seq": outputs,
+            "n_threads": 1,
+            "n_threads_batch": 1,
+            # Otherwise llama.cpp decodes sequences one by one whose numbers do not follow each other.
+            "kv_unified": True,
+        }
+        for name, value in values.items():
+            setattr(parameters, name, value)
+        context = self._c.llama_init_from_model(self._model, parameters)
+        if context is None:
+            raise _unloadable(self._name)
+        return LlamaContext(self._c, context, self._c.llama_vocab_n_tokens(self._vocabulary), outputs)
 
     def sampler(self, sampling: Sampling, seed: int) -> int:
         """Temperature, top-k and top-p as transformers applies them, and no other; it must be freed.
@@ -138,12 +115,43 @@ class LlamaBase:
             self._c.llama_sampler_chain_add(chain, step)
         return chain
 
+    def free_sampler(self, sampler: int) -> None:
+        self._c.llama_sampler_free(sampler)
+
+    def close(self) -> None:
+        """Free everything, adapters included; its contexts come first."""
+        self._c.llama_model_free(self._model)
+
+
+class LlamaContext:
+    """What is being decoded on a base, by one core, for the one thread that calls this."""
+
+    def __init__(self, library: ctypes.CDLL, context: int, vocabulary_size: int, outputs: int) -> None:
+        self._c = library
+        self._context = context
+        self._vocabulary_size = vocabulary_size
+        self.outputs = outputs
+        """Most rows of one decode that want logits."""
+        self._memory = library.llama_get_memory(context)
+        self._adapter: int | None = None
+        self._rows = _Rows(ROWS)
+
+    def decode(self, adapter: int | None, rows: Sequence[Row]) -> None:
+        """Put rows behind what their sequences hold. Raises VoiceError."""
+        if adapter != self._adapter:
+            self._apply(adapter)
+        status = self._c.llama_decode(self._context, self._rows.filled(rows))
+        if status != 0:
+            raise VoiceError(f"llama.cpp stopped while it was decoding ({status}).", "Try again.")
+
+    def drop(self, adapter: int) -> None:
+        """Forget an adapter: the next one may lie at the same address, and must not be taken for it."""
+        if self._adapter == adapter:
+            self._apply(None)
+
     def sample(self, sampler: int, row: int) -> int:
         """Draw what comes after a row of the last decode."""
         return int(self._c.llama_sampler_sample(sampler, self._context, row))
-
-    def free_sampler(self, sampler: int) -> None:
-        self._c.llama_sampler_free(sampler)
 
     def logprob(self, token: int, row: int) -> float:
         """The natural log probability of `token` after a row of the last decode."""
@@ -165,15 +173,18 @@ class LlamaBase:
         self._c.llama_memory_clear(self._memory, False)
 
     def close(self) -> None:
-        """Free everything, adapters included."""
+        """Free it."""
         self._c.llama_free(self._context)
-        self._c.llama_model_free(self._model)
 
     def _apply(self, adapter: int | None) -> None:
         adapters = (ctypes.c_void_p * 1)(adapter)
         scales = (ctypes.c_float * 1)(1.0)
         self._c.llama_set_adapters_lora(self._context, adapters, 0 if adapter is None else 1, scales)
         self._adapter = adapter
+
+
+def _unloadable(name: str) -> VoiceError:
+    return VoiceError(f"llama.cpp cannot load {name}.", "Check memory and the base's file with `mynah doctor`.")
 
 
 class _Rows:

@@ -13,15 +13,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from bot.voice.adapter_gguf import adapter_gguf
 from bot.voice.base import END_OF_TEXT, Cancelled, Speaker, TextScore, UnsupportedSpeaker, Utterance
-from bot.voice.batching import Batcher
+from bot.voice.batching import Asker
+from bot.voice.cores import Cores
 from bot.voice.drawing import Draw, context_ids, draw_posts, prompt_too_long, text_too_long, tidy_prompt
 from bot.voice.gguf_header import read_header
-from bot.voice.llama_base import LlamaBase, Shape
+from bot.voice.llama_base import LlamaBase
 
 _BASES_KEPT = 2
 _LOOK_AGAIN_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How much one base may do at once. `threads` 0 takes the physical cores; `context_tokens` is a slot's."""
+
+    slots: int
+    context_tokens: int
+    threads: int
 
 
 @dataclass(slots=True)
@@ -35,7 +47,7 @@ class _Host:
     """A base that speaks, and its adapters, used last at the end."""
 
     base: LlamaBase
-    batcher: Batcher
+    cores: Cores
     adapters: OrderedDict[Path, _Adapter] = field(default_factory=OrderedDict)
     users: int = 0
 
@@ -45,8 +57,8 @@ class _Voice:
     """One request's view: a base and an adapter that stay there as long as the request runs."""
 
     base: LlamaBase
-    batcher: Batcher
-    adapter: int | None
+    cores: Cores
+    asker: Asker
     end: int
     special_tokens: dict[str, int]
 
@@ -77,9 +89,7 @@ class LlamaCppEngine:
             before = context_ids(utterance.context, voice.special_tokens, voice.base.tokenize, voice.end, room)
 
             def draw(seeds: Sequence[int]) -> list[Draw]:
-                written = voice.batcher.write(
-                    [*before, *ids], limit - len(ids), seeds, sampling, voice.adapter, cancelled
-                )
+                written = voice.cores.write([*before, *ids], limit - len(ids), seeds, sampling, voice.asker)
                 return [Draw(one.text, len(ids) + one.tokens) for one in written]
 
             return draw_posts(utterance, prompt, voice.special_tokens, draw, cancelled)
@@ -90,14 +100,14 @@ class LlamaCppEngine:
             longest = max(map(len, ids), default=0)
             if longest > self._shape.context_tokens:
                 raise text_too_long(longest - 2, self._shape.context_tokens - 2)
-            return voice.batcher.score(ids, voice.adapter, cancelled)
+            return voice.cores.score(ids, voice.asker)
 
     def close(self) -> None:
         with self._changes:
             hosts = list(self._hosts.values())
             self._hosts.clear()
         for host in hosts:
-            host.batcher.close()
+            host.cores.close()
 
     @contextlib.contextmanager
     def _voice(self, speaker: Speaker, cancelled: threading.Event) -> Iterator[_Voice]:
@@ -108,7 +118,8 @@ class LlamaCppEngine:
             raise UnsupportedSpeaker(f"The base of {speaker.key} has no {END_OF_TEXT} token.")
         file = None if speaker.adapter is None else adapter_gguf(speaker.adapter, speaker.base)
         with self._host(speaker.base) as host, self._adapter(host, file, cancelled) as adapter:
-            yield _Voice(host.base, host.batcher, adapter, header.special_tokens[END_OF_TEXT], header.special_tokens)
+            asker = Asker(adapter, cancelled)
+            yield _Voice(host.base, host.cores, asker, header.special_tokens[END_OF_TEXT], header.special_tokens)
 
     @contextlib.contextmanager
     def _host(self, file: Path) -> Iterator[_Host]:
@@ -116,8 +127,9 @@ class LlamaCppEngine:
         with self._loading:
             host = self._hosts.get(file)
             if host is None:
-                base = LlamaBase(file, self._shape)
-                host = _Host(base, Batcher(base, self._shape.slots))
+                base = LlamaBase(file)
+                cores = self._shape.threads or psutil.cpu_count(logical=False) or 1
+                host = _Host(base, Cores(base, cores, self._shape.slots, self._shape.context_tokens))
             with self._changes:
                 self._hosts[file] = host
                 self._hosts.move_to_end(file)
@@ -125,7 +137,7 @@ class LlamaCppEngine:
                 idle = [path for path, other in self._hosts.items() if other.users == 0]
                 surplus = [self._hosts.pop(path) for path in idle[: max(len(self._hosts) - _BASES_KEPT, 0)]]
             for other in surplus:
-                other.batcher.close()
+                other.cores.close()
         try:
             yield host
         finally:
@@ -162,5 +174,5 @@ class LlamaCppEngine:
             idle = next((file for file, adapter in host.adapters.items() if adapter.users == 0), None)
             if idle is None:
                 return False
-            host.batcher.free_adapter(host.adapters.pop(idle).handle)
+            host.cores.free_adapter(host.adapters.pop(idle).handle)
         return True

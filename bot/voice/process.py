@@ -32,7 +32,7 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class VoiceSettings:
-    """How the voice is sized. `threads` 0 takes the physical cores; `waiting` is the most requests at one time."""
+    """How the voice is sized. `threads` 0 takes all physical cores; `waiting` is the most requests at one time."""
 
     slots: int = 8
     """Samples made at once."""

@@ -43,7 +43,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("engine", choices=get_args(EngineName))
     parser.add_argument("--slots", type=int, default=8, help="samples made at once")
     parser.add_argument("--context-tokens", type=int, default=256, help="tokens of one sample, prompt included")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes the physical cores")
+    parser.add_argument("--threads", type=int, default=0, help="cores; 0 takes all physical ones")
     parser.add_argument("--adapters", type=int, default=4, help="adapters kept ready on one base")
     return parser.parse_args(arguments)
 
@@ -61,8 +61,7 @@ def _open_engine(options: argparse.Namespace) -> Engine:
         from bot.voice.plain import PlainEngine
 
         return PlainEngine(options.context_tokens, options.threads)
-    from bot.voice.llama_base import Shape
-    from bot.voice.llamacpp import LlamaCppEngine
+    from bot.voice.llamacpp import LlamaCppEngine, Shape
 
     return LlamaCppEngine(Shape(options.slots, options.context_tokens, options.threads), options.adapters)
 

@@ -1,0 +1,62 @@
+"""A base on several cores, each of which decodes by itself: nothing there waits for another core."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from typing import TypeVar
+
+from bot.voice.base import TextScore
+from bot.voice.batching import Asker, Batcher, Completion
+from bot.voice.llama_base import LlamaBase
+from trainer.recipes import Sampling
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class Cores:
+    """A base on some cores: what is asked goes to those with least to do, the samples of one request to all of them."""
+
+    def __init__(self, base: LlamaBase, cores: int, slots: int, context_tokens: int) -> None:
+        self._base = base
+        cores = min(cores, slots)
+        self._cores = [Batcher(base, -(-slots // cores), context_tokens) for _ in range(cores)]
+        self._counting = threading.Lock()
+
+    def write(
+        self, ids: Sequence[int], room: int, seeds: Sequence[int], sampling: Sampling, asker: Asker
+    ) -> list[Completion]:
+        """One sample a seed, in order. Raises Cancelled, and VoiceError."""
+        return self._spread(seeds, lambda batcher, some: batcher.write(ids, room, some, sampling, asker))
+
+    def score(self, texts: Sequence[Sequence[int]], asker: Asker) -> list[TextScore]:
+        """One score a text, in order. Raises as `write` does."""
+        return self._spread(texts, lambda batcher, some: batcher.score(some, asker))
+
+    def free_adapter(self, adapter: int) -> None:
+        """Free it as soon as every core has dropped it; no request may use it any more."""
+        left = iter(range(len(self._cores) - 1, -1, -1))
+
+        def dropped() -> None:
+            with self._counting:
+                last = next(left) == 0
+            if last:
+                self._base.free_adapter(adapter)
+
+        for batcher in self._cores:
+            batcher.drop(adapter, dropped)
+
+    def close(self) -> None:
+        """Refuse what is asked and what will be, and free everything."""
+        for batcher in self._cores:
+            batcher.close()
+        self._base.close()
+
+    def _spread(self, what: Sequence[S], ask: Callable[[Batcher, Sequence[S]], Future[list[T]]]) -> list[T]:
+        batchers = sorted(self._cores, key=lambda one: one.load)[: len(what)]
+        answers = [ask(batcher, what[place :: len(batchers)]) for place, batcher in enumerate(batchers)]
+        wait(answers)
+        parts = [iter(answer.result()) for answer in answers]
+        return [next(parts[place % len(parts)]) for place in range(len(what))]
