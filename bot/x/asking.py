@@ -104,10 +104,11 @@ class Asking:
                 " left.",
                 "See /budget; budget_day and budget_month of [x] in config.toml set it.",
             )
-        question = f"{TERMS} {in_words(account, estimate)} Collect them, and learn from them?"
+        price = in_words(account, estimate, only_newer=wanted.since_id is not None)
+        question = f"{TERMS} {price} Collect them, and learn from them?"
         depth = wanted.read + max(estimate.posts, min(5, estimate.wanted))
         if ask is None or not await ask(question):
-            raise NeedsYes(account.handle, question, max(5, depth), in_words(account, estimate))
+            raise NeedsYes(account.handle, question, max(5, depth), price)
         return replace(wanted, depth=depth)
 
     def _estimate(self, account: Account, wanted: Collection, last: Collection | None, left: int) -> Estimate:
@@ -132,12 +133,16 @@ async def look_up(client: PayingClient, handle: str, known_id: str | None) -> Ac
     return account
 
 
-def in_words(account: Account, estimate: Estimate) -> str:
+def in_words(account: Account, estimate: Estimate, *, only_newer: bool) -> str:
     """The price, before it is paid."""
-    all_of_it = "" if account.post_count in (None, estimate.wanted) else f" of {account.post_count:,}"
-    told = f"@{account.handle} on X: {estimate.wanted:,}{all_of_it} posts ≈ {_usd(estimate.cost)} at most"
-    told = told.replace(" at most", "" if not all_of_it else " at most")
+    posts, is_all = f"{estimate.wanted:,} posts", account.post_count in (None, estimate.wanted)
+    if only_newer:
+        posts = f"up to {estimate.wanted:,} newer posts"
+    elif not is_all:
+        posts = f"{estimate.wanted:,} of {account.post_count:,} posts"
+    most = "" if is_all and not only_newer else " at most"
     less = f" That pays for the newest {estimate.posts:,}." if estimate.posts < estimate.wanted else ""
+    told = f"@{account.handle} on X: {posts} ≈ {_usd(estimate.cost)}{most}"
     return f"{told}, budget left {_usd(estimate.left)}.{less}"
 
 

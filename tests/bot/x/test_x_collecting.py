@@ -126,7 +126,7 @@ async def test_refresh_reads_and_pays_for_what_is_new_alone(app: App, x: LocalX,
     assert x.world.spent() == USER + 2 * READ
     (question,) = asked.questions
     assert "X's developer agreement, in force since 2025-06-04" in question
-    assert "@ada on X: 100 of 5 posts ≈ $0.50 at most, budget left $4.99." in question
+    assert "@ada on X: up to 100 newer posts ≈ $0.50 at most, budget left $4.99." in question
     family = families.of("budget")
     assert family is not None
     told = await family.do(app.commands, Line("budget"), asked)
