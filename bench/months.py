@@ -157,6 +157,7 @@ class Months:
             time.sleep(self.draw.uniform(0, 0.02))
         else:
             time.sleep(self.draw.uniform(0, 0.2))
+        assert bot.exitcode is None, f"the bot ended by itself at {now}"
         bot.kill()
         bot.join()
         time.sleep(0.02)

@@ -282,6 +282,12 @@ async def test_deletion_and_edit_by_hand_show_in_the_timeline(x: LocalX, ada: Ac
 
 
 @pytest.mark.skipif(not CONFORMANCE.exists(), reason="../shared/specs/twitter-text is not there")
+def test_id_of_a_deleted_post_is_given_to_no_other(x: LocalX, ada: Account) -> None:
+    first = x.world.publish(ada, "first")
+    x.delete_by_hand(first)
+    assert x.world.publish(ada, "second").id != first.id
+
+
 def test_weighted_length_is_that_of_every_published_case() -> None:
     cases = weighted_cases(CONFORMANCE.read_text("utf-8"))
     assert len(cases) == 22

@@ -98,6 +98,8 @@ class World:
     owner_id: str | None = None
     """The account that owns the developer app: its own posts are cheaper for it to read."""
     _read: set[tuple[Kind, str, date]] = field(default_factory=set)
+    _given: set[str] = field(default_factory=set)
+    """Ids: that of a post which was deleted is given to no other."""
 
     def add_account(self, handle: str, name: str = "", *, paying: bool = False) -> Account:
         account = Account(str(1_000 + len(self.accounts)), handle, name or handle.title(), paying=paying)
@@ -203,8 +205,9 @@ class World:
     def _new_id(self, at: datetime) -> str:
         milliseconds = int(at.astimezone(UTC).timestamp() * 1000) - _SNOWFLAKE_EPOCH_MS
         id = max(milliseconds, 1) << 22
-        while str(id) in self.posts:
+        while str(id) in self._given:
             id += 1
+        self._given.add(str(id))
         return str(id)
 
 
