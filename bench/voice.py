@@ -110,6 +110,8 @@ async def _beside_peer(stage: Stage) -> list[Figure]:
                     for precision in PRECISIONS:
                         theirs = [await asyncio.to_thread(peer, precision, callers, seed + n) for n in range(rounds)]
                         times.setdefault((f"pipeline {precision}", callers), []).append(statistics.mean(theirs))
+                    latest = ", ".join(f"{who} {took[-1]:.2f} s" for (who, at), took in times.items() if at == callers)
+                    stage.report.say(f"turn {repeat + 1}, {callers} at once: {latest}")
     medians = {
         (who, callers): stage.report.measured(f"reply, {callers} at once, {who}", "s", values).median
         for (who, callers), values in times.items()

@@ -59,13 +59,14 @@ class Speakers:
         """The persona as files. An adapter on a GGUF base is served as it is; all else as an exported folder."""
         base = catalog.gguf_file(ready.model.base)
         has_llama_cpp = importlib.util.find_spec("xllamacpp") is not None
-        async with self._writing:
-            if ready.model.method == "lora" and base is not None and has_llama_cpp:
-                return Speaker(key=ready.clone.id, base=base, adapter=await self._weights(ready))
-            exported = self._folder.cache / "exports" / ready.clone.id
-            if not exported.is_dir():
-                await self._export(ready, exported)
-            return Speaker(key=ready.clone.id, model=exported)
+        if ready.model.method == "lora" and base is not None and has_llama_cpp:
+            return Speaker(key=ready.clone.id, base=base, adapter=await self.weights(ready))
+        exported = self._folder.cache / "exports" / ready.clone.id
+        if not exported.is_dir():
+            async with self._writing:
+                if not exported.is_dir():  # somebody else may have waited for it, too
+                    await self._export(ready, exported)
+        return Speaker(key=ready.clone.id, model=exported)
 
     async def export(self, handle: str, out_dir: Path) -> Ready:
         """Write the persona's model as a folder that `transformers.pipeline` loads.
@@ -80,11 +81,17 @@ class Speakers:
 
     async def weights(self, ready: Ready) -> Path:
         """The persona's model as it is stored: an adapter, or a whole model."""
+        folder = self._weights_folder(ready)
+        if folder.is_dir():  # nobody waits for another one's to be written
+            return folder
         async with self._writing:
             return await self._weights(ready)
 
+    def _weights_folder(self, ready: Ready) -> Path:
+        return self._folder.cache / "models" / ready.clone.id
+
     async def _weights(self, ready: Ready) -> Path:
-        folder = self._folder.cache / "models" / ready.clone.id
+        folder = self._weights_folder(ready)
         if not folder.is_dir():
             await self._store.run(weights.write_model, ready.clone.id, folder)
         return folder
