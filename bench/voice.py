@@ -30,7 +30,7 @@ from bench.report import MB, QUICK, REPOSITORY, Figure, Report, at_most
 from bench.voice_peer import PRECISIONS, PROMPT
 from bench.voice_quality import compared
 from bot.app import voice_settings
-from bot.bundled import bundled_handle
+from bot.bundled import bundled_handle, example_posts
 from bot.data_folder import DataFolder
 from bot.settings import Settings
 from bot.speakers import Speakers
@@ -51,6 +51,7 @@ REQUESTS = 40 if QUICK else 400
 FLAT_REQUESTS = 200 if QUICK else 10_000
 PROBES = 20 if QUICK else 200
 ZIPF = 1.1
+HELD_OUT = 40
 PARTS = ("peer", "alone", "crowd", "quality", "beside", "flat")
 SAMPLING = Sampling(min_tokens=0, max_tokens=NEW_TOKENS + 4)
 """The prompt is three tokens, and `<|endoftext|>` before it one."""
@@ -200,8 +201,10 @@ async def _crowd(stage: Stage) -> list[Figure]:
 
 
 async def _quality(stage: Stage) -> list[Figure]:
-    """Held-out bits per byte through the voice, against torch's."""
-    scored = await compared(stage.settings, stage.store, stage.speakers, bundled_handle(), stage.report)
+    """Bits per byte through the voice, against torch's, on the example's newest posts, which it did not learn from."""
+    ready = await stage.speakers.find(bundled_handle())
+    texts = [post.text for post in example_posts()[-HELD_OUT:]]
+    scored = await compared(stage.settings, stage.speakers, ready, texts, stage.report)
     return [at_most("bits per byte through the voice above torch's", 100 * scored.difference, "%", 1.0)]
 
 

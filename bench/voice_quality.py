@@ -61,7 +61,7 @@ async def main(handles: list[str]) -> int:
         if len(set(handles)) < CLONES:
             raise NotFound(f"{CLONES} ready clones are needed, and there are {len(set(handles))}.", "Clone some more.")
         speakers = Speakers(settings, store)
-        scored = [await compared(settings, store, speakers, handle, report) for handle in handles]
+        scored = [await _score(settings, store, speakers, handle, report) for handle in handles]
     finally:
         await store.close()
     return report.conclude(
@@ -78,11 +78,16 @@ async def main(handles: list[str]) -> int:
     )
 
 
-async def compared(settings: Settings, store: Store, speakers: Speakers, handle: str, report: Report) -> Scored:
-    """Score a clone's held-out posts both ways. Raises NotFound where there are none, or no adapter."""
+async def _score(settings: Settings, store: Store, speakers: Speakers, handle: str, report: Report) -> Scored:
     ready = await speakers.find(handle)
     corpus = await store.run(lambda db: list(learning.corpus(db, ready.clone.id)))
-    texts = [post.text for post in corpus if post.split == "heldout"][:TEXTS]
+    texts = [post.text for post in corpus if post.split == "heldout"]
+    return await compared(settings, speakers, ready, texts, report)
+
+
+async def compared(settings: Settings, speakers: Speakers, ready: Ready, texts: list[str], report: Report) -> Scored:
+    """Score texts both ways, as many as there is time for. Raises NotFound where there are none, or no adapter."""
+    texts, handle = texts[:TEXTS], ready.persona.handle
     size_bytes = sum(len(text.encode()) for text in texts)
     speaker = await speakers.speaker(ready)
     if not texts or speaker.adapter is None:
