@@ -73,7 +73,7 @@ async def main(arguments: Sequence[str]) -> int:
     recipes = [BASELINE, MYNAH, *(_read_recipe(Path(file)) for file in arguments)]
     report = Report("quality", {"people": len(people), "posts of each": POSTS, "samples": SAMPLES, "seed": SEED})
     for handle in people:
-        _write_posts(handle)
+        write_posts(handle)
     for recipe in reversed(recipes):  # the baseline takes an hour and more
         for handle in people:
             await _train(handle, recipe, report)
@@ -92,7 +92,7 @@ def _read_recipe(file: Path) -> Recipe:
     return Recipe.model_validate_json(file.read_text("utf-8"))
 
 
-def _write_posts(handle: str) -> None:
+def write_posts(handle: str) -> None:
     """The newest posts that the baseline keeps, raw, as a job reads them."""
     file = WORK / handle / "posts.jsonl"
     if file.exists():

@@ -29,6 +29,7 @@ def no_trainers_left() -> Iterator[None]:
 LONGEST_FIRST = (
     "test_tracking_trouble.py",
     "test_kills.py",
+    "test_process.py",
     "test_cloning.py",
     "test_workers.py",
     "test_sharing.py",

@@ -14,6 +14,8 @@ from trainer.learner import Learner
 from trainer.packing import Row, pack, tokenize
 from trainer.recipes import Recipe, Sampling
 
+QUICK_LOOK_CHARACTERS = 4_000
+"""Of held-out posts, for a look while training goes on. It only says which weights are better, on the same posts."""
 SAMPLE_TOKENS = 48
 """New tokens of a sample on the way; the voice speaks longer."""
 
@@ -23,7 +25,7 @@ def heldout_rows(posts: Sequence[CleanPost], tokenizer: PreTrainedTokenizerBase,
     return pack(tokenize((post.text for post in posts), tokenizer, recipe.block_tokens), recipe.row_tokens)
 
 
-def thin_out(posts: Sequence[CleanPost], characters: int) -> list[CleanPost]:
+def thin_out(posts: Sequence[CleanPost], characters: int = QUICK_LOOK_CHARACTERS) -> list[CleanPost]:
     """Evenly spaced posts of about that many characters together: a quick look while training goes on."""
     total = sum(len(post.text) for post in posts)
     stride = max(1, math.ceil(total / characters))

@@ -40,7 +40,6 @@ from trainer.report import DriftReport
 from trainer.stream import Emit
 from trainer.tracking.tracker import Tracker, open_tracker
 
-QUICK_LOOK_CHARACTERS = 12_000
 FEWEST_TO_JUDGE = 4
 """Samples, and posts to hold them against."""
 
@@ -162,7 +161,7 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
         weights.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=place.device.type != "mps"
     )
     heldout = lesson.posts.heldout
-    quick = evaluate.thin_out(heldout, QUICK_LOOK_CHARACTERS) if heldout else []
+    quick = evaluate.thin_out(heldout) if heldout else []
     texts = [[post.text for post in epoch] for epoch in lesson.epochs]
     run = Run(
         job=job,

@@ -26,8 +26,8 @@ from trainer.protocol import Evaluated, FinetuneJob, JobFailed, Sample, Step
 from trainer.recipes import Recipe
 from trainer.stream import Emit
 
-SAMPLES = 4
-"""Times that it is heard learning: after each quarter of the way."""
+SAMPLES = 3
+"""Times that it is heard learning: after each third of the way."""
 CHECKPOINT_EVERY_S = 20.0
 CHECKPOINT_SHARE = 20
 """A checkpoint waits until training has gone on for this many times what the last one cost."""

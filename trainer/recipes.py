@@ -79,7 +79,7 @@ class Recipe(BaseModel):
     """Adapters from this layer of the base on; 0 is on all of them."""
 
     # stop
-    evaluations: int = Field(default=8, ge=0)
+    evaluations: int = Field(default=5, ge=0)
     """Held-out evaluations over the training; the best one's weights are kept."""
     patience: int = Field(default=3, ge=0)
     """Evaluations without a better one before it stops; 0 never stops early."""

@@ -1,0 +1,228 @@
+"""`make bench-train`: the trainer beside transformers.Trainer on the same posts, and where its own time goes.
+
+Three people's newest 1,000 kept posts. (a) `trainer`: huggingtweets' recipe in transformers.Trainer, fp32; (b)
+`trainer-bf16`: the same with mixed precision, which its documentation advises for this kind of processor; (c) `peft`:
+LoRA on all linear layers in Trainer, eight posts a batch, one epoch; (d) `mynah`: this trainer, as the bot starts it.
+They learn from the same posts and are looked at on the same held-out posts. What is compared is the time from the start
+of the process to the best held-out bits per byte that (a) ever has; a peer's looks do not count into its time, Mynah's
+do. Each training's outcome is kept under bench/results/train, so that a bench that was ended goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+from pydantic import BaseModel
+
+from bench import quality
+from bench.report import MB, QUICK, REPOSITORY, RESULTS, Figure, Report, at_most
+from trainer.catalog import SMOLLM2
+from trainer.device import choose
+from trainer.protocol import EVENT, Evaluated, FinetuneJob, Saved, Step
+from trainer.recipes import MYNAH
+
+PEOPLE = ("andreruffert",) if QUICK else ("andreruffert", "dril", "elonmusk")
+PEERS = ("trainer", "trainer-bf16", "peft")
+QUICK_POSTS = 80
+WORK = RESULTS / ("train-quick" if QUICK else "train")
+SEED = 1
+FLOPS_A_TOKEN = 4 * 134.5e6
+"""Of SmolLM2-135M: forward, and backward for the inputs alone, two operations a weight each; adapters not counted."""
+
+
+class Look(BaseModel):
+    """Held-out bits per byte, so many seconds after the start of the process."""
+
+    step: int
+    seconds: float
+    bits: float
+    """Of the posts that a training looks at on the way: some of the held-out ones."""
+
+
+class Outcome(BaseModel):
+    """One training by one peer."""
+
+    looks: list[Look]
+    best: float
+    """Bits per byte of all held-out posts: Mynah's at the end, a peer's at their best."""
+    seconds: float
+    """From start to end; of Mynah to the saved model, samples judged."""
+    peak_bytes: float
+    tokens_per_s: float
+    eta_off: float = 0.0
+    """How far the estimate after the first tenth was off, as a share of what was left."""
+
+    def reached(self, bits: float) -> float | None:
+        """Seconds to a look that is as good."""
+        return next((look.seconds for look in self.looks if look.bits <= bits), None)
+
+
+def main() -> int:
+    """Train everybody with everything, in turns."""
+    people = [handle for handle in PEOPLE if (quality.DATA / quality.PEOPLE[handle]).exists()]
+    if not people:
+        sys.exit(f"The posts to measure on are not in {quality.DATA}.")
+    report = Report("train", {"people": len(people), "base": SMOLLM2.name, "recipe": MYNAH.name})
+    limit = _gemm_flops()
+    report.measured("matrix product of 2,048 in training's precision", "GFLOP/s", [limit / 1e9])
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    for handle in people:
+        job = _job(handle)
+        outcomes[handle] = {}
+        for peer in ("mynah", *reversed(PEERS)):
+            outcome = _kept(handle, peer, job)
+            outcomes[handle][peer] = outcome
+            report.say(
+                f"@{handle}, {peer}: {outcome.best:.4f} bits per byte; "
+                f"{outcome.seconds:.0f} s, {outcome.tokens_per_s:.0f} tokens/s, peak {outcome.peak_bytes / MB:,.0f} MB"
+            )
+    for peer in ("mynah", *PEERS):
+        report.measured(f"{peer}: tokens/s", "", [outcomes[handle][peer].tokens_per_s for handle in people])
+    return report.conclude(_figures(outcomes, limit))
+
+
+def _figures(outcomes: dict[str, dict[str, Outcome]], limit: float) -> list[Figure]:
+    figures = []
+    for peer, goal in zip(PEERS, (10, 5, 2), strict=True):
+        ratios = []
+        for one in outcomes.values():
+            target = min(look.bits for look in one["trainer"].looks)
+            theirs, ours = one[peer].reached(target), one["mynah"].reached(target)
+            never = max(look.seconds for look in one[peer].looks)  # it has not come so far: at least its whole time
+            ratios.append((theirs or never) / ours if ours else 0.0)
+        ratio = statistics.median(ratios)
+        figures.append(Figure(f"time to the recipe's best, {peer} / mynah", ratio, "", f">= {goal}", ratio >= goal))
+    worse = max(one["mynah"].best - one["trainer"].best for one in outcomes.values())
+    figures.append(at_most("bits per byte at the end, mynah - the recipe's best, worst person", worse, "", 0))
+    speed = statistics.median(one["mynah"].tokens_per_s for one in outcomes.values())
+    share = 100 * speed * FLOPS_A_TOKEN / limit
+    figures.append(Figure("share of the matrix product's limit", share, "%", ">= 50 %", share >= 50))
+    base_bytes = 2 * FLOPS_A_TOKEN / 4
+    above = max(one["mynah"].peak_bytes for one in outcomes.values()) - base_bytes
+    figures.append(at_most("peak memory above the base in bf16", above / MB, "MB", 1_500))
+    off = max(one["mynah"].eta_off for one in outcomes.values())
+    figures.append(at_most("estimate of the time left after a tenth, off by", 100 * off, "%", 20))
+    return figures
+
+
+def _job(handle: str) -> FinetuneJob:
+    """The job as the bot would hand it over; the peers read their posts and base from the same."""
+    quality.write_posts(handle)
+    posts = quality.WORK / handle / "posts.jsonl"
+    if QUICK:
+        posts = WORK / handle / "posts.jsonl"
+        posts.parent.mkdir(parents=True, exist_ok=True)
+        lines = (quality.WORK / handle / "posts.jsonl").read_text("utf-8").splitlines(keepends=True)
+        posts.write_text("".join(lines[-QUICK_POSTS:]), "utf-8")
+    return FinetuneJob(
+        job_id=handle,
+        base=SMOLLM2.name,
+        cache_dir=quality.CACHE,
+        nice=0,
+        parent_pid=os.getpid(),
+        persona=handle,
+        posts=posts,
+        work_dir=WORK / handle / "work",
+        recipe=MYNAH,
+        seed=SEED,
+        min_characters=0,
+    )
+
+
+def _kept(handle: str, peer: str, job: FinetuneJob) -> Outcome:
+    file = WORK / handle / f"{peer}.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        outcome = _mynah(job) if peer == "mynah" else _peer(peer, job)
+        file.write_text(outcome.model_dump_json(indent=2), "utf-8")
+    return Outcome.model_validate_json(file.read_text("utf-8"))
+
+
+def _peer(peer: str, job: FinetuneJob) -> Outcome:
+    job_file = WORK / job.persona / "job.json"
+    job_file.write_text(job.model_dump_json(), "utf-8")
+    with (WORK / "peers.log").open("a") as log:
+        said = subprocess.run(
+            [sys.executable, "-m", "bench.train_peers", peer, str(job_file)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=REPOSITORY,
+            check=True,
+            text=True,
+        ).stdout
+    *looks, end = (json.loads(line) for line in said.splitlines() if line.startswith('{"'))
+    first, last = looks[0], looks[-1]
+    tokens_a_step = end["tokens"] / end["steps"]
+    return Outcome(
+        looks=[Look.model_validate(look) for look in looks],
+        best=min(look["all"] for look in looks),
+        seconds=last["seconds"],
+        peak_bytes=end["peak"],
+        tokens_per_s=tokens_a_step * (last["step"] - first["step"]) / (last["seconds"] - first["seconds"]),
+    )
+
+
+def _mynah(job: FinetuneJob) -> Outcome:
+    """One training by the real entry point; every event with its time."""
+    subprocess.run(["rm", "-rf", str(job.work_dir)], check=True)
+    began = time.monotonic()
+    with (WORK / "mynah.log").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trainer"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=REPOSITORY,
+            text=True,
+        )
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(job.model_dump_json() + "\n")
+    process.stdin.close()
+    events = [(time.monotonic() - began, EVENT.validate_json(line)) for line in process.stdout]
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"The trainer failed: {events[-1] if events else 'no word'}; see {WORK / 'mynah.log'}.")
+    looks = [
+        Look(step=event.step, seconds=at, bits=event.bits_per_byte)
+        for at, event in events
+        if isinstance(event, Evaluated) and event.stage == "during"
+    ]
+    (after,) = [event for _, event in events if isinstance(event, Evaluated) and event.stage == "after"]
+    steps = [(at, event) for at, event in events if isinstance(event, Step)]
+    total = steps[-1][1].of
+    tenth_at, tenth = next((at, step) for at, step in steps if step.step >= total / 10)
+    (saved_at,) = [at for at, event in events if isinstance(event, Saved)]
+    left = steps[-1][0] - tenth_at
+    return Outcome(
+        looks=looks,
+        best=after.bits_per_byte,
+        seconds=saved_at,
+        peak_bytes=usage.ru_maxrss * 1024,
+        tokens_per_s=statistics.median(step.tokens_per_s for _, step in steps),
+        eta_off=abs(tenth.eta_s - left) / left,
+    )
+
+
+def _gemm_flops() -> float:
+    """Operations a second of the largest product that this machine does well, in the precision that trains here."""
+    dtype = choose().dtype
+    size = 2_048
+    left, right = (torch.randn(size, size).to(dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        before = time.perf_counter()
+        torch.mm(left, right)
+        best = min(best, time.perf_counter() - before)
+    return 2.0 * size**3 / best
+
+
+if __name__ == "__main__":
+    sys.exit(main())
