@@ -10,7 +10,9 @@ from discord.ext import commands
 from bot.errors import CommandError
 from bot.gateways.discord import hybrid
 from bot.gateways.discord.errors import answer
+from bot.gateways.discord.permissions import allowed
 from bot.gateways.discord.turns import quiet_hours
+from bot.gateways.families.drafts import allowance_of, allowed_answer
 from storage import discord as records
 
 if TYPE_CHECKING:
@@ -96,3 +98,11 @@ class BindingsCog(commands.Cog, name="Bindings"):
         kept = await self._store.run(records.set_blocked_words, persona.id, listed)
         limit = f"{len(kept)} words are never said by @{persona.handle} on Discord."
         await answer(ctx, limit if kept else f"No words are blocked for @{persona.handle}.")
+
+    @hybrid.subcommand(persona, "allow", "What a persona's posts may hold, apart from what the settings say")
+    @app_commands.describe(handle="whose posts", what="links, hashtags, mentions; nothing; or default")
+    @allowed("administrate")
+    async def allow(self, ctx: commands.Context[Any], handle: str, *, what: str = "") -> None:
+        guard = self._bot.app.commands.guard
+        found = await (guard.allow(handle, allowance_of(what.split())) if what else guard.allowed(handle))
+        await answer(ctx, "\n".join(allowed_answer(found).lines))

@@ -95,9 +95,9 @@ async def _persona(commands: Commands, line: Line) -> Answer:
         case ("mode", *_):
             return await _approval(commands, line)
         case ("allow",):
-            return _allowed(await commands.guard.allowed(the_handle(line)))
+            return allowed_answer(await commands.guard.allowed(the_handle(line)))
         case ("allow", *wanted):
-            return _allowed(await commands.guard.allow(the_handle(line), _allowance(wanted)))
+            return allowed_answer(await commands.guard.allow(the_handle(line), allowance_of(wanted)))
         case _:
             raise CommandError("/persona says what a persona's posts may be.", f"The form is {_PERSONA}")
 
@@ -115,7 +115,8 @@ async def _approval(commands: Commands, line: Line) -> Answer:
     return _moded(await commands.drafts.set_mode(handle, mode, int(first) if first and first.isdigit() else 0))
 
 
-def _allowance(wanted: list[str]) -> Allowance | None:
+def allowance_of(wanted: list[str]) -> Allowance | None:
+    """What posts may hold, as a person lists it; None is as the settings say. Raises CommandError."""
     names = {name for word in wanted for name in word.split(",") if name}
     if names == {"default"}:
         return None
@@ -170,7 +171,8 @@ def _moded(found: Moded) -> Answer:
     return Answer((f"@{found.handle}: {said[approval.mode]}.{given_up}",), (found,))
 
 
-def _allowed(found: Allowed) -> Answer:
+def allowed_answer(found: Allowed) -> Answer:
+    """What a persona's posts may hold, in words."""
     names = [name for name, is_allowed in asdict(found.allowance).items() if is_allowed]
     by = "" if found.is_own else ", as guard.mentions, guard.hashtags and guard.links say"
     return Answer(

@@ -102,6 +102,14 @@ async def test_administration_is_the_owners(app: App, settings: Settings, scene:
         assert "discord.owner" in await answer(scene, scene.ann.runs(scene.channel, "admin stats"))
         stats = await answer(scene, scene.server.owner.runs(scene.channel, "admin stats"))
         assert "1 personas" in stats and "1 servers" in stats
+        pigeon, owner = bundled_handle(), scene.server.owner
+        for what, answered in {
+            "links hashtags": f"@{pigeon}: posts may have hashtags, links.",
+            "everything": "'everything' cannot be allowed.",
+            "default": "as guard.mentions, guard.hashtags and guard.links say.",
+        }.items():
+            asked = owner.runs(scene.channel, "persona allow", handle=pigeon, what=what)
+            assert answered in await answer(scene, asked)
 
 
 async def test_asking_too_often_is_told_in_seconds(app: App, settings: Settings, scene: Scene) -> None:
