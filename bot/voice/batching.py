@@ -212,7 +212,6 @@ class Batcher:
                 wants_logits = wants_all or (at_end and place == len(sequence.ids) - 1)
                 outputs += wants_logits
                 rows.append(Row(sequence.ids[place], place, sequence.slot, wants_logits))
-            sequence.read += count
         try:
             self._context.decode(adapter, rows)
         except VoiceError as error:
@@ -221,6 +220,7 @@ class Batcher:
             return
         for place, (sequence, first) in enumerate(read):
             last = (read[place + 1][1] if place + 1 < len(read) else len(rows)) - 1
+            sequence.read += last - first + 1  # only now can others share it
             self._take_logits(sequence, first, last)
 
     def _begun(self, sequence: _Sequence) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,8 @@ import pytest
 
 from bot.errors import VoiceError
 from bot.voice.base import Speaker
+from bot.voice.batching import Asker, Batcher
+from bot.voice.llama_base import LlamaBase
 from bot.voice.process import VoiceSettings
 from bot.voice.service import Voice
 from tests.tiny import tiny_lora
@@ -49,6 +52,19 @@ async def test_each_of_64_callers_hears_its_own_persona_once(personas: list[Spea
         for number, answer in enumerate(heard):
             assert answer == own[number % PERSONAS] or (number in gone and isinstance(answer, asyncio.CancelledError))
         assert await voice.speak(personas[0], "My", 1, 1, SURE) == own[0]
+
+
+@pytest.mark.parametrize("times", [1, 12], ids=["a prompt of one turn", "a prompt of several turns"])
+def test_each_sample_of_a_request_goes_on_from_the_whole_prompt(tiny_llama: Path, times: int) -> None:
+    base = LlamaBase(tiny_llama)
+    batcher = Batcher(base, slots=4, context_tokens=256)
+    asker = Asker(None, threading.Event())
+    for prompt in ("My dream is the", "I think that the", "We had 12 the", "It's a good the"):
+        ids = [0, *base.tokenize(prompt * times)]
+        (alone,) = batcher.write(ids, 1, [1], SURE, asker).result()
+        assert batcher.write(ids, 1, range(6), SURE, asker).result() == [alone] * 6
+    batcher.close()
+    base.close()
 
 
 async def test_a_short_request_does_not_wait_for_a_long_one(personas: list[Speaker]) -> None:
