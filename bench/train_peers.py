@@ -29,7 +29,7 @@ from transformers import (
 )
 
 from trainer import epochs, evaluate, lessons, packing
-from trainer.base import Model, load_model, load_tokenizer, prepare
+from trainer.base import Base, Model, load_model, load_tokenizer, prepare
 from trainer.learner import Plain
 from trainer.lessons import Lesson
 from trainer.packing import Tokens
@@ -78,27 +78,7 @@ def main(peer: str, job_file: Path) -> None:
     heldout = lesson.posts.heldout
     quick = set(evaluate.thin_out(heldout))
     rows = evaluate.heldout_rows(heldout, tokenizer, MYNAH)
-    if peer == "peft":
-        model: Model = get_peft_model(
-            load_model(base, torch.bfloat16),
-            LoraConfig(r=MYNAH.rank, lora_alpha=MYNAH.alpha, target_modules="all-linear", task_type="CAUSAL_LM"),
-        )
-        pieces = packing.tokenize([post.text for post in lesson.posts.train], tokenizer, MYNAH.block_tokens)
-        settings: dict[str, Any] = {
-            "per_device_train_batch_size": POSTS_A_BATCH,
-            "learning_rate": MYNAH.learning_rate,
-            "lr_scheduler_type": "linear",
-            "warmup_steps": round(MYNAH.warmup * len(pieces) / POSTS_A_BATCH),
-        }
-    else:
-        model = load_model(base, torch.float32)
-        pieces = _blocks(lesson, tokenizer, job.seed)
-        settings = {
-            "per_device_train_batch_size": 1,
-            "learning_rate": HUGGINGTWEETS.learning_rate,
-            "lr_scheduler_type": "cosine",
-            "bf16": peer == "trainer-bf16",
-        }
+    model, pieces, settings = _set_up(peer, lesson, base, tokenizer)
     learner = Plain(model, mixed=False)
     steps = -(-len(pieces) // settings["per_device_train_batch_size"])
 
@@ -134,7 +114,30 @@ def main(peer: str, job_file: Path) -> None:
     print(json.dumps({"tokens": tokens, "steps": steps, "peak": peak}), flush=True)
 
 
-def _blocks(lesson: Lesson, tokenizer: PreTrainedTokenizerBase, seed: int) -> list[Tokens]:
+def _set_up(
+    peer: str, lesson: Lesson, base: Base, tokenizer: PreTrainedTokenizerBase
+) -> tuple[Model, list[Tokens], dict[str, Any]]:
+    """The peer's model, what it reads one by one, and its settings."""
+    if peer == "peft":
+        adapters = LoraConfig(r=MYNAH.rank, lora_alpha=MYNAH.alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+        pieces = packing.tokenize([post.text for post in lesson.posts.train], tokenizer, MYNAH.block_tokens)
+        settings: dict[str, Any] = {
+            "per_device_train_batch_size": POSTS_A_BATCH,
+            "learning_rate": MYNAH.learning_rate,
+            "lr_scheduler_type": "linear",
+            "warmup_steps": round(MYNAH.warmup * len(pieces) / POSTS_A_BATCH),
+        }
+        return get_peft_model(load_model(base, torch.bfloat16), adapters), pieces, settings
+    settings = {
+        "per_device_train_batch_size": 1,
+        "learning_rate": HUGGINGTWEETS.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "bf16": peer == "trainer-bf16",
+    }
+    return load_model(base, torch.float32), _blocks(lesson, tokenizer), settings
+
+
+def _blocks(lesson: Lesson, tokenizer: PreTrainedTokenizerBase) -> list[Tokens]:
     """The posts that Mynah learns from, in huggingtweets' four epochs and blocks."""
     heard = epochs.of_one(lesson.posts.train, HUGGINGTWEETS, lesson.order)
     texts = [[post.text for post in epoch] for epoch in heard]

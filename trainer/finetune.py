@@ -158,7 +158,11 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
     trainee: Model = add_adapters(model, recipe) if recipe.method == "lora" else model
     weights = {name: weight for name, weight in trainee.named_parameters() if weight.requires_grad}
     optimizer = torch.optim.AdamW(
-        weights.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=place.device.type != "mps"
+        weights.values(),
+        lr=recipe.learning_rate,
+        betas=(0.9, recipe.beta2),
+        weight_decay=recipe.weight_decay,
+        fused=place.device.type != "mps",
     )
     heldout = lesson.posts.heldout
     quick = evaluate.thin_out(heldout) if heldout else []

@@ -80,16 +80,27 @@ def tracking_processes(of: psutil.Process | None = None) -> list[psutil.Process]
     """The tracker's and W&B's, of this process or another; warm trainers of other tests live here too."""
     found = []
     for child in (of or psutil.Process()).children(recursive=True):
-        with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
-            words = " ".join(child.cmdline())
-            if "trainer.tracking" in words or "wandb-core" in words:
-                found.append(child)
+        if any(name in _words(child) for name in ("trainer.tracking", "wandb-core")):
+            found.append(child)
     return found
 
 
 def process_named(name: str) -> psutil.Process:
-    (process,) = (child for child in tracking_processes() if name in " ".join(child.cmdline()))
-    return process
+    """The only one of that name; for a moment, what it starts bears its name too."""
+    found: list[psutil.Process] = []
+
+    def is_alone() -> bool:
+        found[:] = [child for child in tracking_processes() if name in _words(child)]
+        return len(found) == 1
+
+    wait_for(is_alone)
+    return found[0]
+
+
+def _words(process: psutil.Process) -> str:
+    with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def is_alive(process: psutil.Process) -> bool:
