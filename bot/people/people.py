@@ -24,6 +24,7 @@ from storage import clones, consents, forgetting, optouts, personas
 from storage.consents import Ground, Request, Use
 from storage.database import Store
 from storage.forgetting import Traces
+from storage.personas import Persona
 
 Platform = Literal["any", "discord"]
 
@@ -106,6 +107,10 @@ class People:
         Raises NotFound.
         """
         await self._store.run(_withdraw, handle)
+
+    async def known(self, handle: str) -> str:
+        """The handle of a persona that is here, as it is kept. Raises NotFound, StorageError."""
+        return (await self._store.run(_persona, handle)).handle
 
     async def forget(self, handle: str) -> Forgotten:
         """Delete a persona with posts, clones, weights, schedules, outbox, drafts and files; its blends, too.
@@ -231,11 +236,15 @@ def _personas_named(db: Database, name: str) -> dict[str, str]:
     return {persona.id: persona.handle for persona in found if not persona.bundled}
 
 
-def _persona_id(db: Database, handle: str) -> str:
+def _persona(db: Database, handle: str) -> Persona:
     persona = personas.find(db, handle)
     if persona is None:
         raise NotFound(f"There is no persona @{personas.normalise_handle(handle)}.", "/models lists who is here.")
-    return persona.id
+    return persona
+
+
+def _persona_id(db: Database, handle: str) -> str:
+    return _persona(db, handle).id
 
 
 def _withdraw(db: Database, handle: str) -> None:

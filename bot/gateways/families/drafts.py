@@ -9,7 +9,7 @@ from datetime import datetime
 from bot.commands import Commands
 from bot.drafts import Moded
 from bot.errors import CommandError
-from bot.gateways.families.family import Answer, Asker, Family
+from bot.gateways.families.family import Answer, Asker, Family, confirm
 from bot.gateways.line import Line, refuse_words, the_handle
 from bot.guard.guard import Allowed
 from bot.guard.reranker import Shown
@@ -72,8 +72,9 @@ async def _drafts(commands: Commands, line: Line, ask: Asker) -> Answer:
             return _answer(await drafts.waiting(line.handle), commands, "No drafts are waiting.")
         case ("approve", "all"):
             waiting = await drafts.waiting(line.handle)
-            if waiting and not await ask(f"Approve all {len(waiting)} drafts?"):
-                return Answer(("Nothing was changed.",))
+            if waiting:
+                count = f"{len(waiting)} drafts" if len(waiting) > 1 else "1 draft"
+                await confirm(ask, line, f"Approve {count}?", f"Approving {count}")
             return _answer(await drafts.approve_all(_BY, line.handle), commands, "No drafts are waiting.")
         case ("approve", id):
             entry = await drafts.approve(id, _BY)

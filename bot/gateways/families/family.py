@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bot.errors import CommandError
 from bot.gateways.line import Line
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ class Answer:
 
 Asker = Callable[[str], Awaitable[bool]]
 """Puts a question to whoever gave the command; False also where nobody can answer."""
+
+
+async def confirm(ask: Asker, line: Line, question: str, what: str) -> None:
+    """Goes on where whoever gave the command says yes. Raises CommandError where they do not, or nobody can."""
+    if not await ask(question):
+        raise CommandError(
+            f"{what} was not confirmed: nothing was changed.",
+            f"Answer yes, or give --yes where nobody can be asked: mynah {line.name} … --yes",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bot.commands import Commands
 from bot.errors import CommandError
-from bot.gateways.families.family import Answer, Asker, Family
+from bot.gateways.families.family import Answer, Asker, Family, confirm
 from bot.gateways.line import Line, refuse_words
 from bot.posting.outbox import Entry
 from storage.outbox import OPEN, Move, State
@@ -54,8 +54,9 @@ async def _do(commands: Commands, line: Line, ask: Asker) -> Answer:
     if verb == "show":
         entry, moves = await commands.outbox.show(id)
         return Answer((_line(entry, zone), *(_move(move, zone) for move in moves)), (_row(entry),))
-    if verb in _QUESTIONS and not await ask(_QUESTIONS[verb]):
-        return Answer(("Nothing was changed.",))
+    if verb in _QUESTIONS:
+        entry, _ = await commands.outbox.show(id)
+        await confirm(ask, line, _QUESTIONS[verb], f"That (/outbox {verb} {entry.post.id[-_ID_SHOWN:]})")
     match verb:
         case "sent":
             entry = await commands.outbox.answer(id, "sent", "console")

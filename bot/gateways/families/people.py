@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bot.commands import Commands
 from bot.errors import CommandError
-from bot.gateways.families.family import Answer, Asker, Family
+from bot.gateways.families.family import Answer, Asker, Family, confirm
 from bot.gateways.line import Line, refuse_words, the_handle
 from bot.people.people import Forgotten
 from bot.people.recorded import Recorded
+from storage import personas
 
 _FORMS = {
     "forget": "/forget @handle",
@@ -22,10 +23,10 @@ async def _do(commands: Commands, line: Line, ask: Asker) -> Answer:
     match line.name:
         case "forget":
             refuse_words(line, 0)
-            return await _forget(commands, the_handle(line), ask)
+            return await _forget(commands, line, ask)
         case "optout":
             refuse_words(line, 0)
-            return await _opt_out(commands, the_handle(line), ask)
+            return await _opt_out(commands, line, ask)
         case "privacy":
             refuse_words(line, 0)
             notice = await commands.people.privacy()
@@ -34,16 +35,18 @@ async def _do(commands: Commands, line: Line, ask: Asker) -> Answer:
             return await _consents(commands, line, ask)
 
 
-async def _forget(commands: Commands, handle: str, ask: Asker) -> Answer:
-    if not await ask(f"Delete @{_bare(handle)} with its posts, clones, weights, schedules and outbox, for good?"):
-        return Answer(("Nothing was deleted.",))
+async def _forget(commands: Commands, line: Line, ask: Asker) -> Answer:
+    handle = await commands.people.known(the_handle(line))
+    question = f"Delete @{handle} with its posts, clones, weights, schedules and outbox, for good?"
+    await confirm(ask, line, question, f"Deleting @{handle}")
     forgotten = await commands.people.forget(handle)
     return Answer(told(forgotten), (forgotten,))
 
 
-async def _opt_out(commands: Commands, handle: str, ask: Asker) -> Answer:
-    if not await ask(f"Delete all of @{_bare(handle)}, and refuse every clone of them from now on, for good?"):
-        return Answer(("Nothing was changed.",))
+async def _opt_out(commands: Commands, line: Line, ask: Asker) -> Answer:
+    handle = personas.normalise_handle(the_handle(line))  # who is not here may opt out too
+    question = f"Delete all of @{handle}, and refuse every clone of them from now on, for good?"
+    await confirm(ask, line, question, f"Opting @{handle} out")
     forgotten = await commands.people.optout(handle)
     return Answer((*told(forgotten), "They are never cloned here again. Only a salted hash of the handle is kept."))
 
@@ -51,11 +54,11 @@ async def _opt_out(commands: Commands, handle: str, ask: Asker) -> Answer:
 async def _consents(commands: Commands, line: Line, ask: Asker) -> Answer:
     if line.words[:1] == ("withdraw",):
         refuse_words(line, 1)
-        handle = the_handle(line)
-        if not await ask(f"Stop using @{_bare(handle)}? Nothing is deleted; /forget does that."):
-            return Answer(("Nothing was changed.",))
+        handle = await commands.people.known(the_handle(line))
+        question = f"Stop using @{handle}? Nothing is deleted; /forget does that."
+        await confirm(ask, line, question, f"Taking back the consent to @{handle}")
         await commands.people.withdraw(handle)
-        return Answer((f"@{_bare(handle)} is not trained, heard, posted or shared any more.",))
+        return Answer((f"@{handle} is not trained, heard, posted or shared any more.",))
     if line.words or line.handle:
         raise CommandError("/consents lists them, or takes one back.", f"The form is {_FORMS['consents']}")
     recorded = await commands.people.consents()
@@ -89,10 +92,6 @@ def _line(each: Recorded) -> str:
         return f"@{each.handle}: no consent is recorded"
     withdrawn = f"; withdrawn on {each.withdrawn_at:%Y-%m-%d}" if each.withdrawn_at else ""
     return f"@{each.handle}  {each.at:%Y-%m-%d}  for {', '.join(each.scope)}: {each.words}{withdrawn}"
-
-
-def _bare(handle: str) -> str:
-    return handle.strip().removeprefix("@")
 
 
 FAMILY = Family(

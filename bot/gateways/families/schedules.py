@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bot.commands import Commands
 from bot.errors import CommandError
-from bot.gateways.families.family import Answer, Asker, Family
+from bot.gateways.families.family import Answer, Asker, Family, confirm
 from bot.gateways.line import Line, refuse_words, the_handle, whole_number
 from bot.schedules.requests import ScheduleRequest
 from bot.schedules.schedules import SHOWN, Planned, Trial
@@ -86,10 +86,11 @@ async def _history(commands: Commands, line: Line) -> Answer:
 
 async def _remove(commands: Commands, line: Line, ask: Asker) -> Answer:
     planned = await commands.schedules.preview(_number(line))
-    if not await ask(f"Remove schedule {planned.schedule.number} of @{planned.handle}, {planned.schedule.words!r}?"):
-        return Answer(("Nothing was changed.",))
-    await commands.schedules.remove(planned.schedule.number)
-    return Answer((f"Schedule {planned.schedule.number} is removed.",))
+    number = planned.schedule.number
+    question = f"Remove schedule {number} of @{planned.handle}, {planned.schedule.words!r}?"
+    await confirm(ask, line, question, f"Removing schedule {number}")
+    await commands.schedules.remove(number)
+    return Answer((f"Schedule {number} is removed.",))
 
 
 def schedule_request(line: Line, created_by: str) -> ScheduleRequest:

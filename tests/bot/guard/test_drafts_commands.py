@@ -62,7 +62,8 @@ async def test_drafts_are_listed_and_decided_on(app: App) -> None:
 
 async def test_all_are_approved_only_after_a_question(app: App) -> None:
     await drafted(app, "tea at noon", "rain again")
-    assert (await typed(app, "/drafts approve all", answer=False)).lines == ("Nothing was changed.",)
+    with pytest.raises(CommandError, match="Approving 2 drafts was not confirmed"):
+        await typed(app, "/drafts approve all", answer=False)
     assert len((await typed(app, "/drafts approve all @ada")).rows) == 2
 
 

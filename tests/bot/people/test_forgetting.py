@@ -14,14 +14,14 @@ from sqlite_utils import Database
 
 from bot.app import App, running
 from bot.errors import CommandError, NotFound, OptedOut
+from bot.gateways.command_line import parse
 from bot.gateways.families import people
-from bot.gateways.line import Line
 from bot.people.grounds import scope_of
 from bot.requests import BlendRequest, CloneRequest
 from bot.settings import Settings
 from storage import blends, clones, consents, evaluations, learning, notices, optouts, outbox, personas, posts, sending
 from storage.consents import ALL_USES
-from storage.errors import NoConsent
+from storage.errors import MynahError, NoConsent
 from storage.evaluations import Measured
 from storage.ids import new_id
 from storage.learning import CorpusPost
@@ -240,8 +240,8 @@ def test_an_opt_out_cannot_be_read_from_another_database() -> None:
     assert optouts.digest("ada", b"one") == optouts.digest("ada", b"one")
 
 
-@pytest.mark.parametrize("name", ["forget", "optout"])
-async def test_nothing_is_deleted_before_somebody_says_yes(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("words", ["forget", "optout", "consents withdraw"])
+async def test_nothing_is_deleted_before_somebody_says_yes(tmp_path: Path, words: str) -> None:
     asked: list[str] = []
 
     async def no(question: str) -> bool:
@@ -250,7 +250,11 @@ async def test_nothing_is_deleted_before_somebody_says_yes(tmp_path: Path, name:
 
     async with mynah(tmp_path / "data") as app:
         await app.store.run(live, HANDLE, SECRET)
-        answer = await people.FAMILY.do(app.commands, Line(name, handle=HANDLE), no)
-        assert asked[0].startswith("Delete") and answer.lines[0].startswith("Nothing was")
+        with pytest.raises(CommandError, match=r"was not confirmed: nothing was changed\. .*--yes"):
+            await people.FAMILY.do(app.commands, parse(f"/{words} @{HANDLE}"), no)
+        assert f"@{HANDLE}" in asked.pop()
         assert HANDLE in await app.commands.handles()
         assert (await app.commands.people.privacy()).opted_out == 0
+        with pytest.raises(MynahError, match="There is no persona @nobody" if words != "optout" else "is not a handle"):
+            await people.FAMILY.do(app.commands, parse(f"/{words} @{'nobody' if words != 'optout' else '!'}"), no)
+        assert asked == []

@@ -171,7 +171,8 @@ async def test_a_paused_schedule_skips_what_is_due_until_it_is_resumed(desk: Des
 async def test_removing_asks_first(desk: Desk) -> None:
     await desk.type("/schedule add @ada every day 9:30")
     desk.says_yes = False
-    assert await desk.type("/schedule remove 1") == ["Nothing was changed."]
+    with pytest.raises(CommandError, match="Removing schedule 1 was not confirmed: nothing was changed"):
+        await desk.type("/schedule remove 1")
     desk.says_yes = True
     assert await desk.type("/schedule remove 1") == ["Schedule 1 is removed."]
     assert await desk.type("/schedule list") == ["There are no schedules."]
