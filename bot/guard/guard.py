@@ -17,9 +17,10 @@ from bot.guard import blocked, originality, profile, rules
 from bot.guard.originality import Copy
 from bot.guard.profile import Profile
 from bot.guard.rules import SENTENCES, Reason, Rules
+from bot.guard.unsaid import is_on_discord
 from bot.ordering import find_person
 from bot.settings import Settings
-from storage import allowances
+from storage import allowances, discord
 from storage.allowances import Allowance
 from storage.database import Reader, Store
 from storage.errors import MynahError
@@ -74,7 +75,9 @@ class Guard:
         """All rules, originality last. `ignoring` is a text of the persona's own that is looked at once more."""
         try:
             allowed = await self._store.run(allowances.get, persona.id) or self._allowed_to_all
-            found = rules.broken(candidate, self._rules(allowed), await self.profile(persona), target)
+            on_discord = is_on_discord(target)
+            unsaid = await self._store.run(discord.blocked_words, persona.id) if on_discord else ()
+            found = rules.broken(candidate, self._rules(allowed, unsaid), await self.profile(persona), target)
         except MynahError as error:
             log.error("Nothing leaves: %s", error)
             return Verdict(False, "cannot tell", detail=str(error))
@@ -145,7 +148,7 @@ class Guard:
         set_ = self._settings.guard
         return Allowance(set_.mentions, set_.hashtags, set_.links)
 
-    def _rules(self, allowed: Allowance) -> Rules:
+    def _rules(self, allowed: Allowance, unsaid: tuple[str, ...]) -> Rules:
         """As they are set now. Raises GuardError for a list that cannot be read."""
         set_ = self._settings.guard
         return Rules(
@@ -154,6 +157,7 @@ class Guard:
             links=allowed.links,
             blocked=blocked.from_file(self._file(set_.blocked_words)) if set_.blocked_words else blocked.NO_WORDS,
             toxic=blocked.toxic(set_.toxic_words),
+            unsaid=unsaid,
         )
 
     def _file(self, name: str) -> Path:

@@ -10,12 +10,13 @@ from typing import Literal
 from bot.guard.blocked import NO_WORDS, BlockedWords
 from bot.guard.links import find_links
 from bot.guard.profile import Profile
+from bot.guard.unsaid import holds
 from bot.guard.weighted import can_be_sent
 from trainer.quality.words import words
 
 Reason = Literal[
-    "empty", "cut", "too long", "mention", "hashtag", "link", "blocked word", "toxic word", "other language",
-    "invented quote", "copy", "cannot tell",
+    "empty", "cut", "too long", "mention", "hashtag", "link", "blocked word", "unsaid word", "toxic word",
+    "other language", "invented quote", "copy", "cannot tell",
 ]  # fmt: skip
 
 SENTENCES: dict[Reason, str] = {
@@ -26,6 +27,7 @@ SENTENCES: dict[Reason, str] = {
     "hashtag": "It has a hashtag, which its persona may not (guard.hashtags, /persona allow).",
     "link": "It has a link, which its persona may not (guard.links, /persona allow).",
     "blocked word": "It has a word of guard.blocked_words.",
+    "unsaid word": "It has a word that its persona never says on Discord (/persona words).",
     "toxic word": "It has a word of the list of toxic ones.",
     "other language": "It is in no language of its persona.",
     "invented quote": "It puts words into the mouth of somebody real, and does not say that it is invented.",
@@ -63,6 +65,8 @@ class Rules:
     links: bool = False
     blocked: BlockedWords = NO_WORDS
     toxic: BlockedWords = NO_WORDS
+    unsaid: tuple[str, ...] = ()
+    """By this persona, where the text is for Discord."""
 
 
 def broken(text: str, rules: Rules, profile: Profile, target: str = "x") -> Reason | None:
@@ -79,6 +83,7 @@ def _checks(text: str, rules: Rules, profile: Profile, target: str) -> tuple[tup
         ("mention", lambda: not rules.mentions and _MENTION.search(text)),
         ("hashtag", lambda: not rules.hashtags and _HASHTAG.search(text)),
         ("blocked word", lambda: rules.blocked.found_in(text)),
+        ("unsaid word", lambda: holds(text, rules.unsaid)),
         ("toxic word", lambda: rules.toxic.found_in(text)),
         ("other language", lambda: not profile.speaks_like(text)),
         ("invented quote", lambda: invents_a_quote(text)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from bot.gateways.discord.clone_page import SAMPLES_AT_THE_END, ClonePage
-from storage import clones, evaluations, learning, personas
+from storage import clones, discord, evaluations, learning, personas
 from storage.errors import StorageError
 from storage.ids import utc_time
 from trainer.report import QualityReport
@@ -40,7 +40,8 @@ def load_page(db: Database, clone_id: str) -> ClonePage | None:
         clone = clones.get(db, clone_id)
     except StorageError:
         return None
-    page = ClonePage(clone, personas.get(db, clone.persona_id).handle)
+    unsaid = discord.blocked_words(db, clone.persona_id)
+    page = ClonePage(clone, personas.get(db, clone.persona_id).handle, unsaid=unsaid)
     said = learning.samples(db, clone_id)
     last = max((sample.step for sample in said), default=0)
     if clone.state == "ready":

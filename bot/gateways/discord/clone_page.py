@@ -11,6 +11,7 @@ from bot.cloning import Update
 from bot.gateways.discord.lengths import cut
 from bot.gateways.printable import printable, without_folders
 from bot.gateways.text import duration
+from bot.guard.unsaid import holds
 from storage.clones import Clone
 from trainer.protocol import Compared, Counted, Evaluated, Judged, Sample, Step, Warned
 
@@ -51,6 +52,8 @@ class ClonePage:
     warnings: list[str] = field(default_factory=list)
     samples: list[str] = field(default_factory=list)
     """The newest last."""
+    unsaid: tuple[str, ...] = ()
+    """What the persona never says on Discord."""
 
     @property
     def has_ended(self) -> bool:
@@ -82,8 +85,9 @@ class ClonePage:
             colour=_COLOURS[self.clone.state],
         )
         limit = _FINAL_SAMPLE_UNITS if self.clone.state == "ready" else _SAMPLE_UNITS
-        if self.samples and self.clone.state in ("training", "ready"):
-            said = "\n".join(f"> {_quoted(text, limit)}" for text in self.samples)
+        samples = [text for text in self.samples if not holds(text, self.unsaid)]
+        if samples and self.clone.state in ("training", "ready"):
+            said = "\n".join(f"> {_quoted(text, limit)}" for text in samples)
             title = "It says" if self.clone.state == "ready" else "It practises"
             shown.add_field(name=title, value=cut(said, 1_024), inline=False)
             shown.set_footer(text=f"A bot imitating @{cut(self.handle, 64)}: made up, not said by them.")

@@ -12,6 +12,8 @@ import aiohttp
 import discord
 
 from bot.gateways.discord.delivery import Place, Speech, footer, without_footer
+from bot.guard.rules import SENTENCES
+from bot.guard.unsaid import holds
 from bot.posting.sender import NotSent, Outcome, Seen
 from storage import discord as records
 from storage import personas
@@ -22,7 +24,6 @@ from storage.personas import Persona
 if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
 
-KINDS = ("discord", "webhook")
 _LOOKED_THROUGH = 100
 _WRITABLE = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.Thread, discord.DMChannel)
 _UNREACHABLE = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, TimeoutError, OSError)
@@ -41,8 +42,11 @@ class DiscordSender:
             return NotSent("Discord is not connected.")
         try:
             persona = await bot.app.store.run(personas.get, post.persona_id)
+            unsaid = await bot.app.store.run(records.blocked_words, persona.id)
         except StorageError as error:
             return NotSent(error.message, is_final=True)
+        if holds(post.text, unsaid):  # they may be unsaid only since the guard let the post through
+            return NotSent(SENTENCES["unsaid word"], is_final=True)
         kind, _, number = post.target.partition(":")
         if kind == "webhook":
             return await _by_webhook(bot, persona, post.text, number)

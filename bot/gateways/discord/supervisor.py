@@ -20,6 +20,7 @@ from bot.errors import DiscordError, place_of
 from bot.gateways.discord import sync
 from bot.gateways.discord.bot import MynahBot, hush, point_at
 from bot.gateways.discord.sender import DiscordSender
+from bot.guard.unsaid import ON_DISCORD
 from bot.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Supervisor:
         self._settings = settings
         self._first_pause_s = first_pause_s
         self._sender = DiscordSender()
-        for kind in ("discord", "webhook"):
+        for kind in ON_DISCORD:
             app.commands.posting.register(kind, self._sender)
         self.bot: MynahBot | None = None
         """The client of now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from bot.errors import CommandError, GuardError, NotFound
 from bot.gateways.discord.delivery import Delivery, Place, Speech
 from bot.gateways.discord.turns import Turns
 from bot.gateways.discord.webhooks import Webhooks
+from bot.guard.unsaid import holds
 from bot.posting.sender import Outcome
 from bot.requests import SayRequest
 from storage import discord as records
@@ -101,9 +101,3 @@ class Talk:
             return await asyncio.to_thread(drawn.read_bytes)
         except (MynahError, OSError):
             return None
-
-
-def holds(text: str, blocked: Sequence[str]) -> bool:
-    """Whether one of these words or phrases is in a text, whatever its case."""
-    folded = " ".join(text.casefold().split())
-    return any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", folded) for word in blocked)

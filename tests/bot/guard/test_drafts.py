@@ -8,7 +8,7 @@ import pytest
 from sqlite_utils import Database
 
 from bot.errors import CommandError, GuardError, NotFound
-from storage import choices, outbox
+from storage import choices, discord, outbox
 from storage.drafts import Approval, approval, first_state
 from storage.outbox import Decided, decide
 from tests.bot.guard.conftest import POSTS, Home
@@ -16,11 +16,11 @@ from tests.bot.guard.conftest import POSTS, Home
 TEXT = "a calm evening with tea"
 
 
-async def drafted(home: Home, text: str = TEXT, key: str = "1") -> str:
+async def drafted(home: Home, text: str = TEXT, key: str = "1", target: str = "x") -> str:
     id = await home.store.run(
         decide,
         Decided(
-            home.ada.id, None, None, "x", text, home.now + timedelta(hours=1), key, "draft",
+            home.ada.id, None, None, target, text, home.now + timedelta(hours=1), key, "draft",
             expires_at=home.now + timedelta(days=3),
         ),
     )  # fmt: skip
@@ -55,6 +55,16 @@ async def test_edited_draft_passes_the_guard_or_stays_as_it_was(guarded_home: Ho
     entry = await home.drafts.edit(id, f"{TEXT} and  rain", "console")
     assert (entry.post.state, entry.post.text) == ("due", f"{TEXT} and rain")
     assert await home.store.run(choices.counts) == (2, 1)
+
+
+async def test_draft_for_discord_is_not_edited_into_what_is_never_said_there(guarded_home: Home) -> None:
+    home, id = guarded_home, await drafted(guarded_home, target="discord:5")
+    await home.store.run(discord.set_blocked_words, home.ada.id, ["rain"])
+    with pytest.raises(
+        GuardError, match=r"That cannot be posted\. It has a word that its persona never says on Discord"
+    ):
+        await home.drafts.edit(id, f"{TEXT} and Rain", "discord:1")
+    assert (await home.store.run(outbox.get, id)).state == "draft"
 
 
 async def test_another_text_is_another_one(guarded_home: Home) -> None:

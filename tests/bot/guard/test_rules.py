@@ -12,6 +12,7 @@ from bot.errors import GuardError
 from bot.guard import blocked
 from bot.guard.profile import NOBODY, profile
 from bot.guard.rules import SENTENCES, Reason, Rules, broken
+from bot.guard.unsaid import holds
 
 ENGLISH = profile(["I walked along the harbour in the morning and it was a good day for the ships"] * 40)
 
@@ -80,6 +81,21 @@ def test_blocked_words_are_whole_words_in_any_case(tmp_path: Path) -> None:
     assert broken("the HARBOUR!", rules, NOBODY) == "blocked word"
     assert broken("what a good, day it was", rules, NOBODY) == "blocked word"
     assert broken("good harbours all day", rules, NOBODY) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "unsaid", "is_held"),
+    [
+        ("The Sea, the sea", ["sea"], True),
+        ("seaside", ["sea"], False),
+        ("a  b\nc", ["b c"], True),
+        ("Straße", ["strasse"], True),
+        ("100%", ["100%"], True),
+        ("anything", [], False),
+    ],
+)
+def test_unsaid_words_are_whole_words_in_any_case(text: str, unsaid: list[str], is_held: bool) -> None:
+    assert holds(text, unsaid) is is_held
 
 
 def test_toxic_words_are_those_of_the_named_languages() -> None:

@@ -9,7 +9,7 @@ from bot.errors import GuardError
 from bot.guard import Rejected, Spoken
 from bot.guard.author import GuardedAuthor
 from bot.schedules.runner import Refused, Written
-from storage import choices
+from storage import choices, discord
 from tests.bot.guard.conftest import POSTS, Home
 
 FINE = "a calm evening with tea"
@@ -73,6 +73,20 @@ async def test_author_of_schedules_writes_drafts_where_somebody_looks_first(guar
     assert looked_at.state == "draft"
     assert looked_at.expires_at is not None
     assert isinstance(await author.write(home.ada, "", "x", home.now), Refused)
+
+
+@pytest.mark.parametrize(
+    ("target", "written"), [("discord:5", FINE), ("webhook:5", FINE), ("x", "tea, and more tea"), ("discord:5", None)]
+)
+async def test_unsaid_words_stop_posts_to_discord_alone(guarded_home: Home, target: str, written: str | None) -> None:
+    home = guarded_home
+    await home.store.run(discord.set_blocked_words, home.ada.id, ["more tea"])
+    home.voice.batches = [["tea, and more tea"], [FINE]] if written else [["More  tea"]] * home.settings.guard.rounds
+    by_schedule = await GuardedAuthor(home.settings, home.store, home.guarded).write(home.ada, "", target, home.now)
+    if written is None:
+        assert isinstance(by_schedule, Refused) and "unsaid word (4)" in by_schedule.reason
+    else:
+        assert isinstance(by_schedule, Written) and by_schedule.text == written
 
 
 def _break_index(db: Database) -> None:

@@ -84,6 +84,18 @@ async def test_where_the_bot_may_not_write_nothing_is_tried_again(app: App, sett
         assert isinstance(outcome, NotSent) and outcome.is_final
 
 
+async def test_what_is_unsaid_since_it_was_decided_is_not_sent(app: App, settings: Settings, scene: Scene) -> None:
+    post = await decided(app, f"discord:{scene.channel.id}")
+    await app.store.run(records.set_blocked_words, post.persona_id, ["lighthouse"])
+    try:
+        async with online(scene.server, LifeBot(app, settings)) as bot:
+            outcome = await sender_of(bot).send(post)
+        assert isinstance(outcome, NotSent) and outcome.is_final and "never says on Discord" in outcome.reason
+        assert scene.ours() == []
+    finally:
+        await app.store.run(records.set_blocked_words, post.persona_id, [])
+
+
 @pytest.mark.parametrize("was_said", [True, False])
 async def test_a_post_whose_answer_was_lost_is_looked_for(
     app: App, settings: Settings, scene: Scene, was_said: bool
