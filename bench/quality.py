@@ -76,7 +76,7 @@ async def main(arguments: Sequence[str]) -> int:
         write_posts(handle)
     for recipe in reversed(recipes):  # the baseline takes an hour and more
         for handle in people:
-            await _train(handle, recipe, report)
+            await train(handle, recipe, report)
     outcomes = {
         recipe.name: [await _outcome(handle, recipe, recipes, people, report) for handle in people]
         for recipe in recipes
@@ -116,8 +116,8 @@ def write_posts(handle: str) -> None:
     _write(file, lines)
 
 
-async def _train(handle: str, recipe: Recipe, report: Report) -> None:
-    """Train, or go on, or find it done."""
+async def train(handle: str, recipe: Recipe, report: Report) -> float:
+    """Train, or go on, or find it done; bits per byte of the recipe's own held-out posts."""
     job = FinetuneJob(
         job_id=f"{handle}-{recipe.name}",
         base=SMOLLM2.name,
@@ -134,6 +134,7 @@ async def _train(handle: str, recipe: Recipe, report: Report) -> None:
     events = await local.errand(job, WORK / "trainer.log")
     after = next(event for event in events if isinstance(event, Evaluated) and event.stage == "after")
     report.say(f"@{handle}, {recipe.name}: trained; {after.bits_per_byte:.4f} bits per byte of its own held-out posts")
+    return after.bits_per_byte
 
 
 async def _outcome(
