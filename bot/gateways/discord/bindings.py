@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
 
 MOST_BLOCKED_WORDS = 200
+_NO_WORDS = ("nothing", "none")
 MOST_CHANCE = 0.5
 """Of answering what nobody asked: more is a persona that talks to itself."""
 
@@ -86,18 +87,27 @@ class BindingsCog(commands.Cog, name="Bindings"):
         never = f", never from {begins} to {ends}" if begins else ""
         await answer(ctx, f"They answer {percent:g}% of what nobody asked them{never}.{sees}")
 
-    @hybrid.subcommand(persona, "words", "What a persona never says on Discord; no words lift the limit")
-    @app_commands.describe(handle="whose voice", words="words or phrases, with commas between them")
+    @hybrid.subcommand(persona, "words", "What a persona never says on Discord")
+    @app_commands.describe(
+        handle="whose voice", words="words or phrases with commas between them, in place of those before; or nothing"
+    )
     @commands.guild_only()
     @commands.has_permissions(manage_guild=True)
     async def words(self, ctx: commands.Context[Any], handle: str, *, words: str = "") -> None:
         persona = await self._bot.talk.persona(handle)
-        listed = [word for word in words.split(",") if word.strip()]
+        if not words.strip():
+            blocked = await self._store.run(records.blocked_words, persona.id)
+            lifts = " `words:nothing` lifts that." if blocked else ""
+            await answer(ctx, f"{_limit(persona.handle, len(blocked))}{lifts}")
+            return
+        lifted = words.strip().casefold() in _NO_WORDS
+        listed = [] if lifted else [word for word in words.split(",") if word.strip()]
+        if not listed and not lifted:
+            raise CommandError(f"{words.strip()[:20]!r} has no words.", "Write them with commas between them.")
         if len(listed) > MOST_BLOCKED_WORDS:
             raise CommandError(f"{len(listed)} words are too many.", f"Take up to {MOST_BLOCKED_WORDS}.")
         kept = await self._store.run(records.set_blocked_words, persona.id, listed)
-        limit = f"{len(kept)} words are never said by @{persona.handle} on Discord."
-        await answer(ctx, limit if kept else f"No words are blocked for @{persona.handle}.")
+        await answer(ctx, _limit(persona.handle, len(kept)))
 
     @hybrid.subcommand(persona, "allow", "What a persona's posts may hold, apart from what the settings say")
     @app_commands.describe(handle="whose posts", what="links, hashtags, mentions; nothing; or default")
@@ -106,3 +116,10 @@ class BindingsCog(commands.Cog, name="Bindings"):
         guard = self._bot.app.commands.guard
         found = await (guard.allow(handle, allowance_of(what.split())) if what else guard.allowed(handle))
         await answer(ctx, "\n".join(allowed_answer(found).lines))
+
+
+def _limit(handle: str, blocked: int) -> str:
+    """How many words are blocked, and not which: everybody may read it."""
+    if not blocked:
+        return f"No words are blocked for @{handle}."
+    return f"{blocked} {'word is' if blocked == 1 else 'words are'} never said by @{handle} on Discord."

@@ -201,6 +201,29 @@ async def test_a_persona_never_says_its_blocked_words(app: App, settings: Settin
             await app.store.run(records.set_blocked_words, ada.id, [])
 
 
+@pytest.mark.parametrize("nothing", ["nothing", "None"])
+async def test_blocked_words_are_counted_not_told_and_lifted_only_by_a_word(
+    app: App, settings: Settings, scene: Scene, nothing: str
+) -> None:
+    async with online(scene.server, LifeBot(app, settings)):
+        told = [await _words_answer(scene, words) for words in ("sea", "", "sea, two words", " , ", "", nothing, "")]
+    assert told == [
+        "1 word is never said by @ada on Discord.",
+        "1 word is never said by @ada on Discord. `words:nothing` lifts that.",
+        "2 words are never said by @ada on Discord.",
+        "',' has no words. Write them with commas between them.",
+        "2 words are never said by @ada on Discord. `words:nothing` lifts that.",
+        "No words are blocked for @ada.",
+        "No words are blocked for @ada.",
+    ]
+
+
+async def _words_answer(scene: Scene, words: str) -> str:
+    given = {"words": words} if words else {}
+    what = scene.server.owner.runs(scene.channel, "persona words", handle="ada", **given)
+    return (await asyncio.to_thread(scene.server.owner.is_answered, what)).content
+
+
 async def test_who_lives_in_a_channel_answers_every_mention_there(app: App, settings: Settings, scene: Scene) -> None:
     thread = scene.server.thread(scene.channel, "nest")
     async with online(scene.server, LifeBot(app, settings)):
