@@ -74,6 +74,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         )
     except ValidationError as error:
         problems += [_wrong(details, last_word) for details in error.errors()]
+    else:
+        problems += _unreadable(settings, last_word)
     if problems:
         raise SettingsError("\n".join(_heading(problems)), "`mynah doctor` checks the rest once these are right.")
     return settings
@@ -182,6 +184,16 @@ def _wrong(details: ErrorDetails, given: Mapping[str, _Entry]) -> str:
     origin = given[key].origin if key in given else key
     value = re.sub(r"//[^/@]*@", "//…@", str(details["input"]))[:80]  # an address may hold a password
     return f"{origin} is {value!r}; it should be {_allowed(key, details)}"
+
+
+def _unreadable(settings: Settings, given: Mapping[str, _Entry]) -> Iterator[str]:
+    """Files that settings name, and that cannot be read."""
+    try:
+        if (file := settings.blocked_words_file) is not None:
+            file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, RuntimeError, ValueError):  # the home of nobody; a zero byte
+        entry = given["guard.blocked_words"]
+        yield f"{entry.origin} is {entry.value!r}; it should be a text file in UTF-8, one word a line, that can be read"
 
 
 def _allowed(key: str, details: ErrorDetails) -> str:

@@ -31,6 +31,9 @@ LOW_DISK_BYTES, NO_DISK_BYTES = 5_000_000_000, 500_000_000
 LOW_MEMORY_BYTES, NO_MEMORY_BYTES = 3_000_000_000, 1_000_000_000
 """Training the default base takes some 2 GB, the voice 0.4 GB."""
 
+_TOGETHER = (("X_CONSUMER_KEY", "X_CONSUMER_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET"),)
+"""Tokens that are of use only all together."""
+
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 # The trainer's own choice, so that what is shown here is what a training will take.
@@ -195,8 +198,19 @@ def _own_base(path: Path) -> Finding:
 
 
 def _tokens(settings: Settings) -> list[Finding]:
-    present = {name: getattr(settings.tokens, name.lower()) is not None for name in TOKEN_NAMES}
-    return [Finding(name, "ok", "present" if there else "not set; nothing needs it") for name, there in present.items()]
+    present = {name for name in TOKEN_NAMES if getattr(settings.tokens, name.lower()) is not None}
+    return [_token(name, present) for name in TOKEN_NAMES]
+
+
+def _token(name: str, present: set[str]) -> Finding:
+    if name in present:
+        return Finding(name, "ok", "present")
+    for others in _TOGETHER:
+        if name in others and (there := present.intersection(others)):
+            advice = f"Set it too, or none of {', '.join(others)}: one without the other is not used."
+            are = "is" if len(there) == 1 else "are"
+            return Finding(name, "warn", f"not set, though {' and '.join(sorted(there))} {are}", advice)
+    return Finding(name, "ok", "not set; nothing needs it")
 
 
 def _graded(value: int, low: int, none: int, detail: str, advice: str) -> tuple[Status, str, str]:

@@ -163,11 +163,12 @@ def models_table(models: Sequence[Overview]) -> list[str]:
 def findings_list(findings: Sequence[Finding]) -> list[str]:
     """What `mynah doctor` found, and what to do about it."""
     marks = {"ok": "ok  ", "warn": "mind", "fail": "FAIL"}
+    width = max((len(finding.name) for finding in findings), default=0) + 2
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"{marks[finding.status]}  {finding.name:<18}{finding.detail}")
+        lines.append(f"{marks[finding.status]}  {finding.name:<{width}}{finding.detail}")
         if finding.advice:
-            lines.append(f"      {'':<18}→ {finding.advice}")
+            lines.append(f"      {'':<{width}}→ {finding.advice}")
     return lines
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlite_utils import Database
 
@@ -150,19 +149,15 @@ class Guard:
 
     def _rules(self, allowed: Allowance, unsaid: tuple[str, ...]) -> Rules:
         """As they are set now. Raises GuardError for a list that cannot be read."""
-        set_ = self._settings.guard
+        set_, file = self._settings.guard, self._settings.blocked_words_file
         return Rules(
             mentions=allowed.mentions,
             hashtags=allowed.hashtags,
             links=allowed.links,
-            blocked=blocked.from_file(self._file(set_.blocked_words)) if set_.blocked_words else blocked.NO_WORDS,
+            blocked=blocked.from_file(file) if file is not None else blocked.NO_WORDS,
             toxic=blocked.toxic(set_.toxic_words),
             unsaid=unsaid,
         )
-
-    def _file(self, name: str) -> Path:
-        beside = self._settings.config_file.parent if self._settings.config_file else Path()
-        return beside / Path(name).expanduser()
 
 
 def _allowed(db: Database, handle: str, of_all: Allowance) -> Allowed:

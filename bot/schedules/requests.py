@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from bot.errors import CommandError
 from bot.schedules.rules import Cron, Interval, Random, Rule
@@ -13,6 +13,7 @@ from bot.schedules.times import SECOND, resolve
 from bot.schedules.words import parse_time, parse_words
 from bot.settings import Settings
 from bot.settings.schedule import is_target
+from bot.settings.zones import nearest_zone, zone_named
 from storage.schedules import Action, Kind, Misfire, New
 
 LONGEST_WORDS = 200
@@ -89,9 +90,11 @@ def zone_of(request: ScheduleRequest, settings: Settings) -> ZoneInfo:
     """The zone that a schedule's times are meant in. Raises CommandError."""
     name = request.zone or settings.schedule.zone or settings.timezone
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise CommandError(f"{name!r} is no time zone.", "Such as UTC or Europe/Madrid.") from None
+        return zone_named(name)
+    except ValueError as error:
+        near = nearest_zone(name)
+        meant = f"Did you mean {near}?" if near else "Such as UTC or Europe/Madrid."
+        raise CommandError(f"{error}.", meant) from None
 
 
 def _misfire(text: str) -> Misfire:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -20,6 +20,7 @@ from bot.settings.section import Section
 from bot.settings.speaking import Speaking
 from bot.settings.urls import is_base_url
 from bot.settings.x import X
+from bot.settings.zones import zone_named
 from trainer.recipes import RECIPES, Recipe
 
 
@@ -175,15 +176,21 @@ class Settings(Section):
     @classmethod
     def _is_zone(cls, value: str) -> str:
         try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return zone_named(value).key
+        except ValueError:
             raise ValueError("a name of the IANA time zone database, such as 'UTC' or 'Europe/Madrid'") from None
-        return value
 
     @property
     def known_recipes(self) -> dict[str, Recipe]:
         """Those that come with Mynah, and one's own."""
         return RECIPES | self.recipes
+
+    @property
+    def blocked_words_file(self) -> Path | None:
+        """What `guard.blocked_words` names, beside config.toml where that was read."""
+        if not self.guard.blocked_words:
+            return None
+        return (self.config_file.parent if self.config_file else Path()) / Path(self.guard.blocked_words).expanduser()
 
     @property
     def zone(self) -> ZoneInfo:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from bot.settings.section import Section
+from bot.settings.zones import zone_named
 
 
 class Schedule(Section):
@@ -28,6 +29,14 @@ class Schedule(Section):
     quiet_hours: str = Field(default="", description="when nothing is posted, such as 23:00-07:00")
     max_per_persona: int = Field(default=10, ge=1, le=1000, description="most schedules that a persona may have")
     min_minutes_apart: int = Field(default=10, ge=1, le=1440, description="least time between two runs of a schedule")
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        try:
+            return zone_named(value).key if value else ""
+        except ValueError:
+            raise ValueError("empty, or a name of the IANA time zone database, such as 'Europe/Madrid'") from None
 
     @field_validator("quiet_hours")
     @classmethod

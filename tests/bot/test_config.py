@@ -103,6 +103,16 @@ def test_data_folder_is_absolute(tmp_path: Path, toml: str, environ: dict[str, s
             "it should be a name of the IANA time zone database, such as 'UTC' or 'Europe/Madrid'.",
         ),
         (
+            {"MYNAH_SCHEDULE__ZONE": "Mars"},
+            "MYNAH_SCHEDULE__ZONE in the environment is 'Mars'; "
+            "it should be empty, or a name of the IANA time zone database, such as 'Europe/Madrid'.",
+        ),
+        (
+            {"MYNAH_GUARD__BLOCKED_WORDS": "/no/such.txt"},
+            "MYNAH_GUARD__BLOCKED_WORDS in the environment is '/no/such.txt'; "
+            "it should be a text file in UTF-8, one word a line, that can be read.",
+        ),
+        (
             {"MYNAH_VOICE__PARALEL": "2"},
             "MYNAH_VOICE__PARALEL in the environment is no setting; the nearest one is MYNAH_VOICE__PARALLEL.",
         ),

@@ -74,6 +74,13 @@ def test_token_is_said_to_be_present_and_never_shown(tmp_path: Path) -> None:
     assert "hf_secret" not in str(found)
 
 
+def test_keys_that_work_only_together_are_missed(tmp_path: Path) -> None:
+    found = findings({"MYNAH_DATA_DIR": str(tmp_path), "X_CONSUMER_KEY": "key"})
+    missed = [name for name, finding in found.items() if finding.status == "warn" and name.startswith("X_")]
+    assert missed == ["X_CONSUMER_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET"]
+    assert found["X_ACCESS_TOKEN"].detail == "not set, though X_CONSUMER_KEY is"
+
+
 def test_held_folder_names_its_holder(settings: Settings) -> None:
     folder = DataFolder(settings.data_dir)
     with folder.held():
