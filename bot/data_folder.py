@@ -64,7 +64,10 @@ class DataFolder:
         return self.root / "mynah.lock"
 
     def create(self) -> None:
-        """Make the folder, private to its owner. Raises SettingsError where that cannot be."""
+        """Make the folder, private to its owner and, in a checkout, out of git's sight.
+
+        Raises SettingsError where that cannot be.
+        """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -72,6 +75,9 @@ class DataFolder:
                 f"The data folder {self.root} cannot be made: {error.strerror}.",
                 "Set MYNAH_DATA_DIR, or data_dir in config.toml, to a folder that you may write in.",
             ) from error
+        with contextlib.suppress(OSError):  # nothing depends on it, and who cannot write is told so soon
+            if next(self.root.iterdir(), None) is None:
+                (self.root / ".gitignore").write_text("# people's posts lie here\n*\n", encoding="utf-8")
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -207,7 +207,7 @@ def _token(name: str, present: set[str]) -> Finding:
         return Finding(name, "ok", "present")
     for others in _TOGETHER:
         if name in others and (there := present.intersection(others)):
-            advice = f"Set it too, or none of {', '.join(others)}: one without the other is not used."
+            advice = "Set it, too: the four keys of an account on X work only together (docs/x.md)."
             are = "is" if len(there) == 1 else "are"
             return Finding(name, "warn", f"not set, though {' and '.join(sorted(there))} {are}", advice)
     return Finding(name, "ok", "not set; nothing needs it")

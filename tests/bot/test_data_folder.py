@@ -30,6 +30,16 @@ def test_folder_is_private_to_its_owner(tmp_path: Path) -> None:
         assert folder.lock.stat().st_mode & 0o077 == 0
 
 
+def test_git_sees_nothing_of_a_new_folder_and_one_in_use_is_left_as_it_is(tmp_path: Path) -> None:
+    new, used = DataFolder(tmp_path / "new"), DataFolder(tmp_path / "used")
+    used.root.mkdir()
+    (used.root / "code.py").touch()
+    for folder in (new, used):
+        folder.create()
+    assert "*" in (new.root / ".gitignore").read_text().splitlines()
+    assert [path.name for path in used.root.iterdir()] == ["code.py"]
+
+
 def test_holder_is_known_while_it_holds(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     assert folder.holder() is None
