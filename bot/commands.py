@@ -153,8 +153,8 @@ class Commands:
         return await self._store.run(clones.overview)
 
     async def handles(self) -> list[str]:
-        """Every persona's handle, for completion."""
-        return [persona.handle for persona in await self._store.run(personas.all)]
+        """Every known persona's handle, for completion."""
+        return [persona.handle for persona in await self._store.run(personas.known)]
 
     async def versions(self, handle: str) -> list[Version]:
         """A persona's versions, newest first.

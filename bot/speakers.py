@@ -117,7 +117,7 @@ class Speakers:
 def _find(db: Database, handle: str) -> Ready:
     persona = personas.find(db, handle)
     if persona is None:
-        known = ", ".join(f"@{each.handle}" for each in personas.all(db)) or "nobody yet"
+        known = ", ".join(f"@{each.handle}" for each in personas.known(db)) or "nobody yet"
         raise NotFound(f"There is no persona @{handle.strip().removeprefix('@')}.", f"Known are: {known}.")
     model = weights.find_model(db, persona.current_clone_id) if persona.current_clone_id else None
     if persona.current_clone_id is None or model is None:

@@ -77,6 +77,18 @@ def all(db: Database) -> list[Persona]:
     return list(_read(db, "order by handle"))
 
 
+def known(db: Database) -> list[Persona]:
+    """By handle, those who have posts, or a clone that is ready or may still be: not whose only clones failed."""
+    return list(
+        _read(
+            db,
+            "where exists (select 1 from posts where persona_id = personas.id) or exists"
+            " (select 1 from clones where persona_id = personas.id and state not in ('failed', 'cancelled'))"
+            " order by handle",
+        )
+    )
+
+
 def set_current(db: Database, persona_id: str, clone_id: str | None) -> None:
     """Make a clone the one that speaks for its persona; None leaves the persona without a voice.
 

@@ -186,6 +186,7 @@ async def test_one_broken_clone_does_not_hold_up_the_line(home: Home, file: Path
             while await app.commands.train_status():
                 await updates.get()
         failures = {clone.handle: clone.error_message for clone in await app.commands.models() if not clone.bundled}
+        assert not failures.keys() & set(await app.commands.handles())
     assert failures == {
         "broken": "Mynah met an error that it does not know (ValidationError).",
         "late": f"There is no file {file}.",

@@ -14,9 +14,10 @@ from bot import config
 from bot.data_folder import DataFolder
 from bot.errors import NotFound, TrainerFailed
 from bot.speakers import Speakers
-from storage import personas
+from storage import personas, posts
 from storage.database import Store, Writer, open_database
 from storage.errors import StorageError
+from storage.posts import Post
 from tests.running import Home
 
 
@@ -61,10 +62,13 @@ async def test_damaged_weights_are_not_spoken_with(ada: Home, speakers: Speakers
 
 
 async def test_persona_without_a_voice_says_what_to_do(speakers: Speakers, store: Store) -> None:
-    await store.run(personas.ensure, "bea")
+    bea = await store.run(personas.ensure, "bea")
     with pytest.raises(NotFound, match=r"@bea has no ready clone\. Make one: /clone @bea file=…"):
         await speakers.find("bea")
-    with pytest.raises(NotFound, match=r"There is no persona @carl\. Known are: @ada, @bea"):
+    with pytest.raises(NotFound, match=r"There is no persona @carl\. Known are: @ada, @pigeon_mgmt\."):
+        await speakers.find("@carl")
+    await store.run(posts.add, bea.id, [Post("csv", "1", "bea", None, "hello")])
+    with pytest.raises(NotFound, match=r"There is no persona @carl\. Known are: @ada, @bea, @pigeon_mgmt\."):
         await speakers.find("@carl")
 
 

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from storage import clones, personas
+from storage import clones, personas, posts
 from storage.clones import Clone
 from storage.errors import StorageError
 from storage.personas import Persona, normalise_handle
+from storage.posts import Post
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,21 @@ def test_a_persona_is_made_once(fresh_db: Database) -> None:
     assert (made.handle, made.display_name, made.source, made.bundled) == ("ada", "Ada Lovelace", "x_archive", False)
     assert personas.ensure(fresh_db, "ada") == made
     assert personas.all(fresh_db) == [made]
+
+
+@pytest.mark.parametrize(
+    ("state", "is_known"), [("queued", True), ("training", True), ("failed", False), ("cancelled", False)]
+)
+def test_whose_only_clone_came_to_nothing_is_not_known(
+    fresh_db: Database, ada: Persona, state: clones.State, is_known: bool
+) -> None:
+    assert personas.known(fresh_db) == []
+    clone = clones.enqueue(fresh_db, ada.id, "mynah", "{}", "gpt2", 1, "test", None)
+    if state != "queued":
+        fresh_db.execute("update clones set state = ? where id = ?", [state, clone.id])
+    assert personas.known(fresh_db) == ([ada] if is_known else [])
+    posts.add(fresh_db, ada.id, [Post("csv", "1", "ada", None, "hello")])
+    assert personas.known(fresh_db) == [ada]
 
 
 def test_a_name_that_is_given_later_replaces_the_known_one(fresh_db: Database) -> None:

@@ -14,6 +14,7 @@ from bot.gateways.discord.permissions import allowed
 from bot.gateways.discord.turns import quiet_hours
 from bot.gateways.families.drafts import allowance_of, allowed_answer
 from storage import discord as records
+from storage import personas
 
 if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
@@ -38,12 +39,12 @@ class BindingsCog(commands.Cog, name="Bindings"):
         if binding is None:
             await answer(ctx, "Nobody lives in this channel: `/persona bind` has somebody move in.")
             return
-        names = {persona.id: persona.handle for persona in await self._bot.talk.everybody()}
+        persona = await self._store.run(personas.get, binding.persona_id)
         quiet = f", never from {binding.quiet_from} to {binding.quiet_until}" if binding.quiet_from else ""
         unasked = f"It answers {binding.chime_chance:.0%} of what nobody asked it{quiet}."
         await answer(
             ctx,
-            f"@{names[binding.persona_id]} lives here: mention the bot, and they answer. "
+            f"@{persona.handle} lives here: mention the bot, and they answer. "
             + (unasked if binding.chime_chance else "They speak only when they are asked."),
         )
 

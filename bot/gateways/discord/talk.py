@@ -78,8 +78,8 @@ class Talk:
         return found
 
     async def everybody(self) -> list[Persona]:
-        """All personas, by handle."""
-        return await self._store.run(personas.all)
+        """All personas that are known, by handle."""
+        return await self._store.run(personas.known)
 
     async def _text(self, persona: Persona, prompt: str, context: Sequence[str]) -> str:
         blocked = await self._store.run(records.blocked_words, persona.id)
