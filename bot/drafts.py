@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlite_utils import Database
 
-from bot.errors import CommandError, GuardError
+from bot.errors import CommandError, GuardError, only_the_running
 from bot.guard import Guard, Guarded, Rejected
 from bot.guard.features import features
 from bot.guard.reranker import Reranker, Shown
@@ -111,7 +111,7 @@ class Drafts:
         """Change that. Raises CommandError, NotFound."""
         if mode == "review-first-n" and not 1 <= first <= 10_000:
             raise CommandError("How many posts shall be approved first?", "/persona mode @handle review-first-10")
-        self._refuse_reader()
+        self._refuse_reader("/persona mode …")
         approval = Approval(mode, first if mode == "review-first-n" else 0, self._settings.guard.draft_hours)
         return await self._store.run(_set_mode, handle, approval, self._now())
 
@@ -121,7 +121,7 @@ class Drafts:
 
     async def learn_reranker(self) -> RerankReport:
         """Learn from all choices. Raises CommandError, TrainerFailed."""
-        self._refuse_reader()
+        self._refuse_reader("/reranker learn")
         return await self._reranker.learn()
 
     async def _decide(self, id: str, by: str, *, chosen: bool, text: str | None = None, reason: str = "") -> Entry:
@@ -141,7 +141,7 @@ class Drafts:
         return Entry(post, entry.handle)
 
     async def _draft(self, id: str) -> Entry:
-        self._refuse_reader()
+        self._refuse_reader("/drafts …")
         entry = await self._store.run(_entry, id)
         if entry.post.state != "draft":
             raise CommandError(f"The post is {entry.post.state}: it was decided on already.", "See /drafts.")
@@ -163,9 +163,9 @@ class Drafts:
     def _default(self) -> Approval:
         return default_approval(self._settings)
 
-    def _refuse_reader(self) -> None:
+    def _refuse_reader(self, command: str) -> None:
         if isinstance(self._store, Reader):
-            raise CommandError("Drafts belong to the Mynah that is running.", "Give the command there.")
+            raise only_the_running(command)
 
 
 def default_approval(settings: Settings) -> Approval:

@@ -72,6 +72,14 @@ class DiscordError(MynahError):
     """Discord will not have this bot."""
 
 
+def only_the_running(command: str) -> CommandError:
+    """For a command that changes something, beside a bot that holds the data folder."""
+    return CommandError(
+        "The Mynah that is running holds the data folder, and only it can do that.",
+        f"Type {command} in its console, or give the command on Discord.",
+    )
+
+
 def place_of(error: BaseException) -> str:
     """File and line where it arose: what a log may say of an error whose words may hold a post."""
     frames = traceback.extract_tb(error.__traceback__)

@@ -206,6 +206,8 @@ def check_size(corpus: Corpus, *, min_characters: int, warn_characters: int) -> 
         f"{f', {corpus.duplicates:,} of them said again' if corpus.duplicates else ''}"
     )
     learnable = min(corpus.characters, sum(len(post.text) for post in (*corpus.train, *corpus.heldout)))
+    if learnable < corpus.characters:
+        counts += f", which leaves {learnable:,} characters"
     if learnable < min_characters or not corpus.train:
         raise JobFailed(
             "too_few_posts",

@@ -129,10 +129,14 @@ def _explain(error: BaseException, hub: Hub, repo: str) -> JobFailed | None:
     if isinstance(error, FileMetadataError | json.JSONDecodeError):
         return JobFailed("unreachable", f"What answers at {hub.name} is no Hub.", "Check the setting `urls.hub`.")
     if isinstance(error, httpx2.TransportError | LocalEntryNotFoundError):
-        what = "cannot be reached" if isinstance(error, httpx2.ConnectError) else "broke the connection"
+        what = "broke the connection"
+        if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+            what = "cannot be reached"
+        elif isinstance(error, httpx2.TimeoutException):
+            what = "does not answer"
         return JobFailed(
             "unreachable",
-            f"The Hub at {hub.name} {what} ({type(error).__name__}).",
+            f"The Hub at {hub.name} {what}.",
             "Check the network and the setting `urls.hub`, then try again: it goes on where it was.",
         )
     return None

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
-from bot.errors import CommandError
+from bot.errors import only_the_running
 from bot.guard import blocked, originality, profile, rules
 from bot.guard.originality import Copy
 from bot.guard.profile import Profile
@@ -138,7 +138,7 @@ class Guard:
     async def allow(self, handle: str, allowance: Allowance | None) -> Allowed:
         """Say what a persona's posts may hold; None is as the settings say. Raises CommandError, NotFound."""
         if isinstance(self._store, Reader):
-            raise CommandError("Its persona belongs to the Mynah that is running.", "Give the command there.")
+            raise only_the_running("/persona allow …")
         await self._store.run(_allow, handle, allowance)
         return await self.allowed(handle)
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlite_utils import Database
 
-from bot.errors import CommandError, NotFound
+from bot.errors import CommandError, NotFound, only_the_running
 from bot.posting.posting import Posting
 from storage import outbox, personas, sending
 from storage.database import Reader, Store
@@ -65,7 +65,7 @@ class Outbox:
             CommandError: where the post is in no state to be answered for. NotFound.
         """
         if isinstance(self._store, Reader):
-            raise CommandError("The outbox belongs to the Mynah that is running.", "Give the command there.")
+            raise only_the_running(f"/outbox {answer} {id}")
         entry = await self._store.run(_answer, id, answer, by, self._posting.now())
         self._posting.wake()
         return entry

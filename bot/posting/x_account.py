@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from bot.errors import CommandError
+from bot.errors import CommandError, only_the_running
 from bot.notices import Notices
 from bot.posting import etiquette
 from bot.posting.etiquette import Profile
@@ -65,7 +65,7 @@ class XAccount:
             CommandError: where no account is connected. MynahError: where X cannot be asked, or paid for.
         """
         if isinstance(self._store, Reader):
-            raise CommandError("The account belongs to the Mynah that is running.", "Give the command there.")
+            raise only_the_running("/outbox check")
         client = await self._client()
         if client is None:
             raise CommandError("No account on X is connected.", _HOW)

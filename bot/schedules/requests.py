@@ -19,6 +19,8 @@ from storage.schedules import Action, Kind, Misfire, New
 LONGEST_WORDS = 200
 LONGEST_PROMPT = 280
 LONGEST_JITTER = timedelta(hours=12)
+_QUOTES = "\"'“”„‘’ "
+"""Those around words: a phone types curly ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class ScheduleRequest:
 
 def to_store(request: ScheduleRequest, persona_id: str, settings: Settings, now: datetime) -> New:
     """The row that a request asks for. Raises CommandError for what is not understood or not allowed."""
-    words = " ".join(request.words.split())
+    words = " ".join(request.words.split()).strip(_QUOTES)
     if len(words) > LONGEST_WORDS or len(request.prompt) > LONGEST_PROMPT:
         raise CommandError("That is too long.", f"Words have {LONGEST_WORDS} characters, a prompt {LONGEST_PROMPT}.")
     rule = parse_words(words)
@@ -81,9 +83,12 @@ def quiet_words(text: str) -> str:
     if text in ("", "no", "none"):
         return ""
     opens, dash, closes = text.replace(" ", "").partition("-")
-    if not dash or parse_time(opens) == parse_time(closes):
+    if not dash:
         raise CommandError(f"{text!r} are no quiet hours.", "Such as 23-7, 22:30-8:00, or no.")
-    return f"{parse_time(opens):%H:%M}-{parse_time(closes):%H:%M}"
+    start, end = parse_time(opens), parse_time(closes, is_end=True)
+    if start == end:
+        raise CommandError(f"{text!r} would be the whole day, and nothing ever due.", "Such as 23-7, or no.")
+    return f"{start:%H:%M}-{end:%H:%M}"
 
 
 def zone_of(request: ScheduleRequest, settings: Settings) -> ZoneInfo:
@@ -101,7 +106,7 @@ def _misfire(text: str) -> Misfire:
     known: dict[str, Misfire] = {"skip": "skip", "once": "once", "all": "all"}
     if text in known:
         return known[text]
-    raise CommandError(f"misfire is {text!r}.", "It is skip, once or all.")
+    raise CommandError(f"{text!r} is nothing to do about missed runs.", "Give missed=skip, once or all.")
 
 
 def _jitter(text: str) -> timedelta:

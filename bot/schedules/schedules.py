@@ -184,6 +184,8 @@ def _pause(db: Database, number: int, now: datetime) -> None:
         schedule = schedules.get(db, number)
         if schedule.state == "ended":
             raise CommandError(f"Schedule {number} has ended.", "Add a new one: /schedule add")
+        if schedule.state == "paused":
+            raise CommandError(f"Schedule {number} is paused already.", f"/schedule resume {number} has it go on.")
         schedules.set_state(db, schedule.id, "paused")
         schedules.set_next(db, schedule.id, None)
 

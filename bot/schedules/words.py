@@ -67,8 +67,10 @@ def parse_words(words: str) -> Rule:
     raise CommandError(f"{words!r} is no schedule that Mynah understands.", f"The nearest form is: {_nearest(said)}")
 
 
-def parse_time(text: str) -> time:
-    """A time of day: 9, 9:30, 9pm, 21:30, noon. Raises CommandError."""
+def parse_time(text: str, *, is_end: bool = False) -> time:
+    """A time of day: 9, 9:30, 9pm, 21:30, noon; where hours end, 24 is midnight. Raises CommandError."""
+    if is_end and text in ("24", "24:00"):
+        return time(0)
     if text in _TIMES:
         return _TIMES[text]
     found = _TIME.fullmatch(text)
@@ -89,7 +91,8 @@ def _interval(found: re.Match[str]) -> Interval:
     every = timedelta(hours=count) if found[2].startswith("h") else timedelta(minutes=count)
     if not timedelta(0) < every <= LONGEST_INTERVAL:
         raise CommandError(
-            f"every {found[0]} is no interval that Mynah keeps.", "From a minute to 168 hours; or: every mon 9:30"
+            f"every {found[0]} is no interval that Mynah keeps.",
+            "Such as every 30 minutes, and 168 hours at most; or: every mon 9:30",
         )
     return Interval(every)
 
@@ -99,7 +102,7 @@ def _random(found: re.Match[str]) -> Random:
     if not 1 <= count <= MOST_A_DAY:
         raise CommandError(f"{count} times a day cannot be.", f"From 1 to {MOST_A_DAY}.")
     days = _days(found["days"]) if found["days"] else EVERY_DAY
-    return Random(count, parse_time(found["opens"]), parse_time(found["closes"]), days)
+    return Random(count, parse_time(found["opens"]), parse_time(found["closes"], is_end=True), days)
 
 
 def _days(text: str) -> frozenset[int]:

@@ -73,11 +73,11 @@ def draw_posts(
     return posts
 
 
-def prompt_too_long(tokens: int, limit: int) -> VoiceError:
+def prompt_too_long(prompt: str, tokens: int, limit: int) -> VoiceError:
     """The error for a prompt that leaves no room to speak. `limit` is the most tokens a prompt may have."""
-    return VoiceError(
-        f"The prompt is {tokens} tokens long; this voice takes at most {max(limit, 0)}.", "Shorten the prompt."
-    )
+    words, share = len(prompt.split()), max(limit, 0) / tokens
+    fits = f"{int(words * share)} words" if words * share >= 2 else f"{int(len(prompt) * share)} characters"
+    return VoiceError("The prompt is too long for this voice.", f"Shorten it to about {fits}.")
 
 
 def text_too_long(tokens: int, limit: int) -> VoiceError:

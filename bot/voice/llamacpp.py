@@ -84,7 +84,7 @@ class LlamaCppEngine:
             prompt = tidy_prompt(utterance.prompt, voice.special_tokens)
             ids = [voice.end, *voice.base.tokenize(prompt)]
             if len(ids) >= limit:
-                raise prompt_too_long(len(ids) - 1, limit - 2)
+                raise prompt_too_long(prompt, len(ids) - 1, limit - 2)
             room = self._shape.context_tokens - limit
             before = context_ids(utterance.context, voice.special_tokens, voice.base.tokenize, voice.end, room)
 

@@ -79,7 +79,7 @@ class PlainEngine:
             ids = [voice.end, *voice.encode(prompt)]
             limit = min(utterance.sampling.max_tokens, voice.context_tokens)
             if len(ids) >= limit:
-                raise prompt_too_long(len(ids) - 1, limit - 2)
+                raise prompt_too_long(prompt, len(ids) - 1, limit - 2)
             room = voice.context_tokens - limit
             before = context_ids(utterance.context, voice.special_tokens, voice.encode, voice.end, room)
 

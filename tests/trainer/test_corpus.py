@@ -188,6 +188,14 @@ def test_refusal_carries_the_counts_and_what_would_help() -> None:
     assert "archive" in refusal.value.hint
 
 
+def test_refusal_says_how_much_is_left_of_what_was_said_again() -> None:
+    built = corpus.build(posts(*(f"this is post number {number % 15}" for number in range(20))), MYNAH)
+    with pytest.raises(JobFailed) as refusal:
+        corpus.check_size(built, min_characters=6_000, warn_characters=40_000)
+    left = sum(len(post.text) for post in built.train)
+    assert f"5 of them said again, which leaves {left} characters; at least 6,000" in refusal.value.message
+
+
 def test_thresholds_refuse_warn_and_pass() -> None:
     built = corpus.build(numbered(20), MYNAH)
     size = built.characters

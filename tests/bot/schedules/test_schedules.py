@@ -105,6 +105,12 @@ async def test_options_are_kept(desk: Desk) -> None:
     assert stored.ends_at == datetime(2026, 4, 30, 14, 59, 59, tzinfo=UTC)
 
 
+async def test_zones_quotes_and_the_end_of_the_day_are_taken_as_they_are_meant(desk: Desk) -> None:
+    await desk.type("/schedule add @ada “every day 9:30” zone=europe/lisbon quiet=20-24")
+    (stored,) = await desk.stored()
+    assert (stored.words, stored.zone, stored.quiet) == ("every day 9:30", "Europe/Lisbon", "20:00-00:00")
+
+
 async def test_an_interval_begins_one_interval_from_now_or_where_it_is_told_to(desk: Desk) -> None:
     await desk.type("/schedule add @ada every 3h")
     await desk.type("/schedule add @ada every 3h zone=UTC from=2026-03-27T10:00")
@@ -133,7 +139,8 @@ async def test_a_refresh_is_scheduled_like_a_post(desk: Desk) -> None:
         ("/schedule add @ada every day 9:30 zone=Mars", "'Mars' is no time zone. Such as"),
         ("/schedule add @ada every day 9:30 zone=madrid", "Did you mean Europe/Madrid?"),
         ("/schedule add @ada every day 9:30 jitter=soon", "Such as 90s, 5m or 1h"),
-        ("/schedule add @ada every day 9:30 missed=maybe", "skip, once or all"),
+        ("/schedule add @ada every day 9:30 missed=maybe", "'maybe' is nothing to do about missed runs. Give missed="),
+        ("/schedule add @ada every day 9:30 quiet=0-24", "would be the whole day"),
         ("/schedule add @ada every day 9:30 from=tomorrow", "is no day"),
         ("/schedule add @ada every day 9:30 from=9999-12-31T23:59", "is too far away"),
         ("/schedule pause 7", "There is no schedule 7"),
@@ -160,6 +167,8 @@ async def test_a_persona_has_so_many_schedules_and_no_more(desk: Desk) -> None:
 async def test_a_paused_schedule_skips_what_is_due_until_it_is_resumed(desk: Desk) -> None:
     await desk.type("/schedule add @ada every day 9:30 missed=all")
     assert (await desk.type("/schedule pause 1"))[1] == "   paused (Europe/Madrid)"
+    with pytest.raises(CommandError, match="paused already"):
+        await desk.type("/schedule pause 1")
     desk.clock.at += timedelta(days=3)
     assert "Tue 31 Mar 2026 09:30" in (await desk.type("/schedule resume 1"))[1]
     assert await desk.type("/schedule history 1") == [
