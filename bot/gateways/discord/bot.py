@@ -38,7 +38,7 @@ class MynahBot(commands.AutoShardedBot):
         super().__init__(
             command_prefix=_prefix,
             tree_cls=errors.Tree,
-            help_command=None,  # Discord lists slash commands itself; /help points there
+            help_command=None,  # ours is `cogs/help.py`
             intents=intents(settings),
             allowed_mentions=discord.AllowedMentions.none(),
             # An idle guild costs 27 KiB so: no members, no messages (DISCORD.md section 9).

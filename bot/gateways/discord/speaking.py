@@ -42,7 +42,7 @@ _LONGEST_HEARD = 400
 _SWEEP_S = 300.0
 _HELP = (
     "Nobody answers here unless you name them: mention me and then a handle, or reply to what a persona said. "
-    "`/models` lists who is here, `/clone` makes one."
+    "`/models` lists who is here, `/clone` makes one, `/help` tells the rest."
 )
 
 

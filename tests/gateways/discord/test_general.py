@@ -68,6 +68,18 @@ async def test_slash_prefix_and_mention_are_one_command(app: App, settings: Sett
         await scene.said(2)
 
 
+async def test_help_says_what_can_be_asked_for_and_how_it_is_written_here(
+    app: App, settings: Settings, scene: Scene
+) -> None:
+    other = tuned(settings, server_prefixes=(f"{scene.guild.id} ?",))
+    async with online(scene.server, LifeBot(app, other)):
+        scene.ann.types(scene.channel, "@Mynah help")
+        (told,) = await scene.said()
+        assert "`/blend`" in told.content and told.content.endswith("Without slash: `?models` or `@Mynah models`.")
+        assert len(told.content) < 600
+        assert await answer(scene, scene.ann.runs(scene.channel, "help")) == told.content
+
+
 async def test_without_the_intent_a_mention_and_a_direct_message_are_heard(
     app: App, settings: Settings, scene: Scene
 ) -> None:

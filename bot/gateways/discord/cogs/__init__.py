@@ -8,6 +8,7 @@ from bot.gateways.discord.bindings import BindingsCog
 from bot.gateways.discord.cogs.admin import AdminCog
 from bot.gateways.discord.cogs.cloning import CloningCog
 from bot.gateways.discord.cogs.drafts import DraftsCog
+from bot.gateways.discord.cogs.help import HelpCog
 from bot.gateways.discord.cogs.people import PeopleCog
 from bot.gateways.discord.cogs.personas import PersonasCog
 from bot.gateways.discord.cogs.schedules import SchedulesCog
@@ -18,6 +19,7 @@ from bot.gateways.discord.speaking import SpeakingCog
 COGS: tuple[type[commands.Cog], ...] = (
     Progress,
     SpeakingCog,
+    HelpCog,
     BindingsCog,
     CloningCog,
     PersonasCog,
