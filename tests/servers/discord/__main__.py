@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tests.servers.discord.limits import walk_components
 from tests.servers.discord.people import Person
@@ -27,7 +28,7 @@ from tests.servers.discord.typed_commands import (
 
 HELP = """\
   hello                     say it in the channel; @Mynah mentions the bot
-  /say persona:ann          run a command; files are given by their path
+  /say user:ann             run a command; files are given by their path
   click Say more            press a button of the latest message that has it
   fill name=Ann             send the form that is open
   reply squawk              reply to the bot's latest message
@@ -58,13 +59,13 @@ class Terminal:
             "as": self._become,
             "dm": self._go_to_dm,
             "channel": self._go_to_channel,
-            "skip": lambda seconds: server.clock.advance(float(seconds)),
+            "skip": lambda seconds: server.clock.advance(number(float, seconds, "skip")),
             "cut": lambda _: server.gateway.cut(),
             "help": lambda _: say(HELP),
         }
 
     def obey(self, line: str) -> None:
-        """One line. Raises: LookupError, ValueError or OSError where it cannot be done."""
+        """One line. Raises: LookupError or ValueError where it cannot be done."""
         word, _, rest = line.partition(" ")
         if line.startswith("/"):
             self._last = self._run(line[1:])
@@ -79,13 +80,14 @@ class Terminal:
     def _fill(self, answers: str) -> None:
         if self._last is None:
             raise LookupError("no form is open")
-        self.me.submits(self._last, **dict(part.split("=", 1) for part in shlex.split(answers)))
+        given = dict(part.partition("=")[::2] for part in shlex.split(answers))
+        self.me.submits(self._last, **given)
 
     def _reply(self, text: str) -> None:
         self.me.types(self.place, text, reply_to=self._latest(None))
 
     def _upload(self, path: str) -> None:
-        self.me.types(self.place, "", files={Path(path).name: Path(path).read_bytes()})
+        self.me.types(self.place, "", files=dict([file(path)]))
 
     def _become(self, name: str) -> None:
         self.me = self._person(name)
@@ -129,17 +131,19 @@ class Terminal:
         takes = options_of(self.server.world, self.place, command)
         given: dict[str, Typed | Person] = {}
         for name, value in (word.split(":", 1) for word in words if ":" in word):
-            given[name] = self._typed(takes.get(name, {}).get("type", 0), value)
+            given[name] = self._typed(takes.get(name, {}).get("type", 0), name, value)
         return self.me.runs(self.place, command, **given)
 
-    def _typed(self, kind: int, value: str) -> Typed | Person:
+    def _typed(self, kind: int, name: str, value: str) -> Typed | Person:
         if kind == ATTACHMENT:
-            return Path(value).name, Path(value).read_bytes()
+            return file(value)
         if kind == USER:
             return self._person(value.lstrip("@"))
         if kind == BOOLEAN:
             return value.lower() in ("true", "yes", "1")
-        return int(value) if kind == INTEGER else float(value) if kind == NUMBER else value
+        if kind in (INTEGER, NUMBER):
+            return number(int if kind == INTEGER else float, value, name)
+        return value
 
     def _latest(self, button: str | None) -> Message:
         for said in reversed(self.me.sees(self.place)):
@@ -160,6 +164,27 @@ class Terminal:
         return "\n  ".join(part for part in parts if part)
 
 
+Number = TypeVar("Number", int, float)
+
+
+def number(kind: type[Number], typed: str, name: str) -> Number:
+    """What somebody typed as a number. Raises: LookupError where it is none."""
+    try:
+        return kind(typed)
+    except ValueError:
+        raise LookupError(f"{name} takes a {'whole ' * (kind is int)}number, not {typed!r}") from None
+
+
+def file(path: str) -> tuple[str, bytes]:
+    """Its name and what is in it. Raises: LookupError where it cannot be read."""
+    try:
+        return Path(path).name, Path(path).read_bytes()
+    except FileNotFoundError:
+        raise LookupError(f"there is no file {path}") from None
+    except OSError as error:
+        raise LookupError(f"{path} cannot be read ({error.strerror})") from None
+
+
 def say(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
@@ -175,7 +200,7 @@ def main() -> None:
                 break
             try:
                 terminal.obey(line.strip())
-            except (LookupError, ValueError, OSError) as no:
+            except (LookupError, ValueError) as no:
                 say(f"That cannot be done: {no}\n")
 
 
