@@ -5,7 +5,7 @@ Three people's newest 1,000 kept posts. (a) `trainer`: huggingtweets' recipe in 
 LoRA on all linear layers in Trainer, eight posts a batch, one epoch; (d) `mynah`: this trainer, as the bot starts it.
 They learn from the same posts and are looked at on the same held-out posts. What is compared is the time from the start
 of the process to the best held-out bits per byte that (a) ever has; a peer's looks do not count into its time, Mynah's
-do. Each training's outcome is kept under bench/results/train, so that a bench that was ended goes on.
+do. `python -m bench.train HANDLE…` takes other people. Each training's outcome is kept under bench/results/train, so that a bench that was ended goes on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import torch
 from pydantic import BaseModel
@@ -63,9 +64,9 @@ class Outcome(BaseModel):
         return next((look.seconds for look in self.looks if look.bits <= bits), None)
 
 
-def main() -> int:
+def main(handles: Sequence[str]) -> int:
     """Train everybody with everything, in turns."""
-    people = [handle for handle in PEOPLE if (quality.DATA / quality.PEOPLE[handle]).exists()]
+    people = [handle for handle in handles or PEOPLE if (quality.DATA / quality.PEOPLE[handle]).exists()]
     if not people:
         sys.exit(f"The posts to measure on are not in {quality.DATA}.")
     report = Report("train", {"people": len(people), "base": SMOLLM2.name, "recipe": MYNAH.name})
@@ -225,4 +226,4 @@ def _gemm_flops() -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
