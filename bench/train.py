@@ -5,7 +5,8 @@ Three people's newest 1,000 kept posts. (a) `trainer`: huggingtweets' recipe in 
 LoRA on all linear layers in Trainer, eight posts a batch, one epoch; (d) `mynah`: this trainer, as the bot starts it.
 They learn from the same posts and are looked at on the same held-out posts. What is compared is the time from the start
 of the process to the best held-out bits per byte that (a) ever has; a peer's looks do not count into its time, Mynah's
-do. `python -m bench.train HANDLE…` takes other people. Each training's outcome is kept under bench/results/train, so that a bench that was ended goes on.
+do. Each training's outcome is kept under bench/results/train, so that a bench that was ended goes on. `python -m
+bench.train HANDLE…` takes other people.
 """
 
 from __future__ import annotations
