@@ -192,7 +192,9 @@ async def _family(settings: Settings, options: argparse.Namespace) -> int:
         print(json.dumps(rows, default=datetime.isoformat, ensure_ascii=False, indent=2))
     else:
         print("\n".join(printable(words) for words in answer.lines))
-    return 0
+    if answer.failed:
+        print(f"mynah: {printable(answer.failed)}", file=sys.stderr)
+    return 1 if answer.failed else 0
 
 
 def _asker(options: argparse.Namespace) -> Ask:

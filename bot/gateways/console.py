@@ -155,7 +155,10 @@ class Console:
             case _:
                 family = families.of(line.name)
                 assert family is not None, "parse knows no other commands"
-                self._say(*(await family.do(commands, line, self._ask)).lines)
+                answered = await family.do(commands, line, self._ask)
+                self._say(*answered.lines)
+                if answered.failed:
+                    raise CommandError(answered.failed)
 
     async def _ask(self, question: str) -> bool:
         """Yes or no, from the terminal; on a pipe nobody can be asked."""

@@ -54,7 +54,7 @@ def to_store(request: ScheduleRequest, persona_id: str, settings: Settings, now:
     zone = zone_of(request, settings)
     target = request.target or ours.target
     if not is_target(target):
-        raise CommandError(f"{target!r} is no place to post to.", "It is x, dry, discord:CHANNEL or webhook:NAME.")
+        raise CommandError(f"{target!r} is no place to post to.", "It is x, dry, discord:CHANNEL or webhook:ID.")
     now = now.replace(microsecond=0)
     begins = _moment(request.begins, zone) if request.begins else now
     if isinstance(rule, Interval):  # its first time that is still to come

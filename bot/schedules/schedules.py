@@ -16,6 +16,7 @@ from bot.posting.clock import Clock, WallClock
 from bot.schedules import plan
 from bot.schedules.requests import ScheduleRequest, to_store, zone_of
 from bot.schedules.runner import Author, Refused, Runner
+from bot.schedules.targets import what_is_missing
 from bot.settings import Settings
 from storage import personas, schedules
 from storage.database import Store
@@ -34,6 +35,8 @@ class Planned:
     schedule: Schedule
     handle: str
     next: tuple[datetime, ...]
+    missing: str = ""
+    """Why nothing can be posted there yet; said of a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Schedules:
         """
         planned = await self._store.run(self._add, request)
         self._runner.changed(planned.schedule.id)
-        return planned
+        return replace(planned, missing=await what_is_missing(planned.schedule.target, self._settings, self._store))
 
     async def try_out(self, request: ScheduleRequest, count: int = SHOWN) -> list[Trial]:
         """Have written what the next runs of a schedule would post. Nothing is stored, and nothing is posted.

@@ -15,7 +15,7 @@ class Schedule(Section):
     """What schedules are unless they say otherwise, and how many there may be."""
 
     zone: str = Field(default="", description="the zone of their times, such as Europe/Madrid; empty is timezone")
-    target: str = Field(default="x", description="where posts go: x, discord:CHANNEL, webhook:NAME or dry (nowhere)")
+    target: str = Field(default="x", description="where posts go: x, discord:CHANNEL, webhook:ID or dry (nowhere)")
     misfire: Literal["skip", "once", "all"] = Field(
         default="skip", description="of runs that were missed: skip all, do one for all of them, or do all"
     )
@@ -50,7 +50,7 @@ class Schedule(Section):
     @classmethod
     def _is_target(cls, value: str) -> str:
         if not is_target(value):
-            raise ValueError("x, dry, discord:CHANNEL or webhook:NAME")
+            raise ValueError("x, dry, discord:CHANNEL or webhook:ID")
         return value
 
 

@@ -27,6 +27,13 @@ def user_keys(settings: Settings) -> UserKeys | None:
     return UserKeys(key, secret, token, token_secret)
 
 
+def missing_keys(settings: Settings) -> list[str]:
+    """Those of the account's keys that are not set, by name; none where none or all are."""
+    names = KEYS.replace(" and ", ", ").split(", ")
+    missing = [name for name in names if getattr(settings.tokens, name.lower()) is None]
+    return missing if len(missing) < len(names) else []
+
+
 def login_of(settings: Settings) -> Login:
     """The login by OAuth 2.0, whether somebody is logged in or not."""
     file = TokenFile(DataFolder(settings.data_dir).root / TOKEN_FILE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from storage.database import Store
 from storage.errors import MynahError
 
 _BEGUN = "x-login.json"
+_ANYBODY = "XDevelopers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,32 +92,53 @@ class X:
         await login.finish(request, request.code_in(address))
         await asyncio.to_thread(self._begun.unlink, missing_ok=True)
         client = PayingClient(access.base_url(self._settings), self._budget, "check", bearer=login.access_token)
-        return await _who(client, user_auth=False)
+        return await _who_shows(client)
 
     async def doors(self) -> list[Door]:
-        """Each way in, tried at X where it names an account: a user read each. Raises nothing: problems are told."""
-        tokens, base_url = self._settings.tokens, access.base_url(self._settings)
-        doors = [Door("app token (X_BEARER_TOKEN)", tokens.x_bearer_token is not None)]
+        """Each way in that is set, tried at X: a user read each. Raises nothing: problems are told."""
+        token, base_url = self._settings.tokens.x_bearer_token, access.base_url(self._settings)
+        doors = [Door("app token (X_BEARER_TOKEN)", is_set=False)]
+        if token is not None:
+            client = PayingClient(base_url, self._budget, "check", bearer=token)
+            doors = [await _tried("app token (X_BEARER_TOKEN)", client, _lets_read)]
         keys, login = access.user_keys(self._settings), access.login_of(self._settings)
         if keys is None:
-            doors.append(Door("account's keys (OAuth 1.0a)", is_set=False))
+            missing = access.missing_keys(self._settings)
+            problem = f"{', '.join(missing)} not set; all four are needed" if missing else ""
+            doors.append(Door("account's keys (OAuth 1.0a)", is_set=False, problem=problem))
         else:
             client = PayingClient(base_url, self._budget, "check", user=keys)
-            doors.append(await _tried("account's keys (OAuth 1.0a)", client, user_auth=True))
+            doors.append(await _tried("account's keys (OAuth 1.0a)", client, _who_signs))
         try:
             if not await login.is_there():
                 return [*doors, Door("login (OAuth 2.0)", is_set=False)]
         except MynahError as error:
             return [*doors, Door("login (OAuth 2.0)", is_set=True, problem=str(error))]
         client = PayingClient(base_url, self._budget, "check", bearer=login.access_token)
-        return [*doors, await _tried("login (OAuth 2.0)", client, user_auth=False)]
+        return [*doors, await _tried("login (OAuth 2.0)", client, _who_shows)]
 
 
-async def _tried(name: str, client: PayingClient, *, user_auth: bool) -> Door:
+async def _tried(name: str, client: PayingClient, ask: Callable[[PayingClient], Awaitable[str]]) -> Door:
     try:
-        return Door(name, is_set=True, account=await _who(client, user_auth=user_auth))
+        return Door(name, is_set=True, account=await ask(client))
     except MynahError as error:
         return Door(name, is_set=True, problem=str(error))
+
+
+async def _lets_read(client: PayingClient) -> str:
+    """Look up an account that everybody may see, since an app's token is of none itself. Raises XError."""
+    async with client:
+        await client.get_user(username=_ANYBODY, user_auth=False)
+        await client.settle(1)
+    return ""
+
+
+async def _who_signs(client: PayingClient) -> str:
+    return await _who(client, user_auth=True)
+
+
+async def _who_shows(client: PayingClient) -> str:
+    return await _who(client, user_auth=False)
 
 
 async def _who(client: PayingClient, *, user_auth: bool) -> str:

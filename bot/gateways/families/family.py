@@ -20,6 +20,8 @@ class Answer:
     lines: tuple[str, ...]
     rows: tuple[Any, ...] = ()
     """Dataclasses."""
+    failed: str = ""
+    """What did not go well, for standard error: the exit status is 1 then."""
 
 
 Asker = Callable[[str], Awaitable[bool]]

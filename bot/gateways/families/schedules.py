@@ -15,7 +15,7 @@ from bot.schedules.schedules import SHOWN, Planned, Trial
 from storage.schedules import Run
 
 _FORM = (
-    '/schedule add @handle [refresh] "every weekday 9:30" [to=x|discord:CHANNEL|webhook:NAME|dry] [prompt="…"]'
+    '/schedule add @handle [refresh] "every weekday 9:30" [to=x|discord:CHANNEL|webhook:ID|dry] [prompt="…"]'
     " [zone=ZONE] [jitter=5m] [quiet=23-7] [from=DAY] [until=DAY] [missed=skip|once|all] [--dry-run]"
     " | list [@handle] | preview N [count=N] | history N [count=N] | pause N | resume N | remove N"
 )
@@ -122,7 +122,8 @@ def lines(planned: Planned) -> tuple[str, ...]:
     schedule, zone = planned.schedule, ZoneInfo(planned.schedule.zone)
     about = f"refresh, {schedule.words}" if schedule.action == "refresh" else f"{schedule.words} → {schedule.target}"
     times = " · ".join(time_text(due, zone) for due in planned.next) or schedule.state
-    return f"{schedule.number}  @{planned.handle}  {about}", f"   {times} ({schedule.zone})"
+    missing = (f"   Mind: {planned.missing}",) if planned.missing else ()
+    return f"{schedule.number}  @{planned.handle}  {about}", f"   {times} ({schedule.zone})", *missing
 
 
 def time_text(moment: datetime, zone: ZoneInfo) -> str:

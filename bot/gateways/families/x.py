@@ -30,7 +30,9 @@ async def _do(commands: Commands, line: Line, ask: Asker) -> Answer:
             return Answer((f"@{await commands.x.finish_login(address)} is logged in.",))
         case ("check",):
             doors = await commands.x.doors()
-            return Answer(tuple(_door(door) for door in doors), tuple(doors))
+            shut = [door.name for door in doors if door.problem]
+            failed = f"This does not work: {', '.join(shut)}." if shut else ""
+            return Answer(tuple(_door(door) for door in doors), tuple(doors), failed)
         case _:
             raise CommandError("/x logs an account in, or checks the keys.", f"The form is {_FORMS['x']}")
 
@@ -66,9 +68,9 @@ def _money(money: Money) -> tuple[str, ...]:
 
 
 def _door(door: Door) -> str:
-    if not door.is_set:
+    if not door.is_set and not door.problem:
         return f"{door.name}: not set"
-    return f"{door.name}: {door.problem or (f'@{door.account}' if door.account else 'set; it names no account')}"
+    return f"{door.name}: {door.problem or (f'@{door.account}' if door.account else 'works; it is of no account')}"
 
 
 FAMILY = Family(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from pydantic import SecretStr
 
 from bot.commands import Commands
 from bot.errors import CommandError, NotFound
@@ -18,7 +19,8 @@ from bot.gateways.families.schedules import FAMILY
 from bot.requests import RefreshRequest
 from bot.schedules.runner import Refused, Runner, Written
 from bot.schedules.schedules import Schedules
-from bot.settings import Settings
+from bot.schedules.targets import what_is_missing
+from bot.settings import Settings, Tokens
 from bot.settings.schedule import Schedule as Defaults
 from storage import outbox, personas, schedules
 from storage.database import Writer
@@ -77,7 +79,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     store, clock, author = Writer(tmp_path / "mynah.db"), Standing(), Author()
     await store.start()
     await store.run(personas.ensure, "ada")
-    settings = Settings(timezone="Europe/Madrid", schedule=Defaults(target="dry", max_per_persona=3))
+    settings = Settings(timezone="Europe/Madrid", data_dir=tmp_path, schedule=Defaults(target="dry", max_per_persona=3))
     runner = Runner(store, author, _no_refresh, clock=clock)
     yield Desk(Schedules(settings, store, runner, author, clock), store, clock)
     await store.close()
@@ -109,6 +111,24 @@ async def test_zones_quotes_and_the_end_of_the_day_are_taken_as_they_are_meant(d
     await desk.type("/schedule add @ada “every day 9:30” zone=europe/lisbon quiet=20-24")
     (stored,) = await desk.stored()
     assert (stored.words, stored.zone, stored.quiet) == ("every day 9:30", "Europe/Lisbon", "20:00-00:00")
+
+
+@pytest.mark.parametrize(
+    ("target", "missing"),
+    [("dry", ""), ("x", "until X_CONSUMER_KEY"), ("discord:5", "DISCORD_TOKEN"), ("webhook:nowhere", "DISCORD_TOKEN")],
+)
+async def test_a_target_that_nothing_can_be_posted_to_yet_is_taken_with_a_word(
+    desk: Desk, target: str, missing: str
+) -> None:
+    _, _, *mind = await desk.type(f"/schedule add @ada every day 9:30 to={target}")
+    assert (missing in mind[0]) if missing else mind == []
+    (stored,) = await desk.stored()
+    assert stored.target == target
+
+
+async def test_a_webhook_that_is_none_of_ours_is_told_of(desk: Desk) -> None:
+    settings = Settings(tokens=Tokens(discord_token=SecretStr("a")))
+    assert "until there is such a webhook" in await what_is_missing("webhook:5", settings, desk.store)
 
 
 async def test_an_interval_begins_one_interval_from_now_or_where_it_is_told_to(desk: Desk) -> None:

@@ -25,7 +25,7 @@ from bot.x.errors import Refused
 from bot.x.login import SCOPES
 from bot.x.token_file import TokenFile, TokenPair
 from storage.database import Writer
-from tests.running import ROOT
+from tests.running import ROOT, Home
 from tests.servers.faulty_http import Request
 from tests.servers.x import LocalX, Trouble
 
@@ -100,6 +100,30 @@ async def test_login_comes_back_through_the_browser(x: LocalX, tmp_path: Path, f
     file = tmp_path / access.TOKEN_FILE
     assert file.stat().st_mode & 0o777 == 0o600
     assert not (tmp_path / "x-login.json").exists()
+
+
+@pytest.mark.parametrize(("is_right", "problem"), [(True, ""), (False, "does not accept the token")])
+async def test_check_looks_an_account_up_with_the_apps_token(
+    x: LocalX, tmp_path: Path, is_right: bool, problem: str
+) -> None:
+    given = {"X_BEARER_TOKEN": x.door.app_token if is_right else "wrong", "X_CONSUMER_KEY": "key"}
+    settings = config.load(None, environ(x, tmp_path) | given)
+    store = Writer(tmp_path / "mynah.db")
+    await store.start()
+    try:
+        app, keys, _ = await X(settings, store, Budget(settings, store)).doors()
+    finally:
+        await store.close()
+    assert app.is_set and (problem in app.problem if problem else app.problem == "")
+    assert keys.problem == "X_CONSUMER_SECRET, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET not set; all four are needed"
+    assert [request.path for request in x.journal] == ["/2/users/by/username/XDevelopers"]
+
+
+def test_check_that_fails_is_told_by_the_exit_status(tmp_path: Path, free_port: int) -> None:
+    away = {"X_BEARER_TOKEN": "token", "MYNAH_X__BASE_URL": f"http://127.0.0.1:{free_port}"}
+    done = Home(tmp_path / "data", tmp_path, away).run("x", "check")
+    assert "app token (X_BEARER_TOKEN): X cannot be reached." in done.stdout
+    assert (done.returncode, done.stderr) == (1, "mynah: This does not work: app token (X_BEARER_TOKEN).\n")
 
 
 async def test_login_is_finished_by_the_pasted_address(x: LocalX, tmp_path: Path) -> None:

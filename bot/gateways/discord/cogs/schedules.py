@@ -137,7 +137,8 @@ def _told(planned: Planned) -> str:
     schedule = planned.schedule
     where = "refresh" if schedule.action == "refresh" else schedule.target
     times = " · ".join(_time(moment) for moment in planned.next) or schedule.state
-    return f"**{schedule.number}** @{planned.handle}, {schedule.words} → {where}\n-# {times}"
+    mind = f"\n-# Mind: {planned.missing}" if planned.missing else ""
+    return f"**{schedule.number}** @{planned.handle}, {schedule.words} → {where}\n-# {times}{mind}"
 
 
 def _tried(trial: Trial) -> str:
