@@ -332,8 +332,9 @@ class Cloning:
 
     async def _discard_upload(self, clone: Clone) -> None:
         """A file that somebody handed over through a gateway is not kept; one of the owner's disk is theirs."""
-        if clone.source_path is not None and Path(clone.source_path).parent == self._folder.uploads.resolve():
-            await asyncio.to_thread(Path(clone.source_path).unlink, missing_ok=True)
+        uploads = self._folder.uploads.resolve()
+        if clone.source_path is not None and uploads in Path(clone.source_path).parents:
+            await asyncio.to_thread(_remove, uploads / Path(clone.source_path).relative_to(uploads).parts[0])
 
 
 def import_limits(settings: Settings) -> Limits:
@@ -366,9 +367,18 @@ def _sweep(jobs: Path, under_way: set[str]) -> None:
 
 def _sweep_uploads(uploads: Path, wanted: set[str | None]) -> None:
     """Delete what people handed over for clones that ended, or never came in line."""
-    for file in uploads.iterdir() if uploads.is_dir() else ():
-        if str(file) not in wanted:
-            file.unlink(missing_ok=True)
+    kept = {parent for path in wanted if path is not None for parent in (Path(path), *Path(path).parents)}
+    for upload in uploads.iterdir() if uploads.is_dir() else ():
+        if upload not in kept:
+            _remove(upload)
+
+
+def _remove(upload: Path) -> None:
+    """A file, or the folder in which it lies alone."""
+    if upload.is_dir():
+        shutil.rmtree(upload, ignore_errors=True)
+    else:
+        upload.unlink(missing_ok=True)
 
 
 def _update(db: Database, clone: Clone, event: AnyEvent | None, imported: posts.Added | None) -> Update:

@@ -27,6 +27,7 @@ _SUFFIXES = (".js", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml"
 _ENCRYPTED = 1
 _DIRECTORY_BYTES_A_MEMBER = 160
 _END_OF_DIRECTORY, _END_OF_DIRECTORY_64, _LOCATOR_64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
+_BROKEN_HINT = "Download it again, or pack the files anew."
 _UNPACK_HINT = "Unpack it yourself and give the folder, or download the archive again."
 
 
@@ -68,6 +69,8 @@ def list_files(path: Path, limits: Limits) -> list[PostFile]:
             return sorted(_members(real, limits), key=lambda file: file.name)
         if tars.is_tar(head):
             return sorted(_tar_members(real, limits), key=lambda file: file.name)
+        if path.suffix.lower() == ".zip":
+            raise SourceError(f"{path.name} is no zip, or a broken one: it does not begin as zips do.", _BROKEN_HINT)
         return [PostFile(path.absolute().name, real, size)]
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise SourceError(f"There is no file {path}.", "Check the name; a path with spaces needs quotes.") from None

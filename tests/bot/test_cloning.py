@@ -195,9 +195,9 @@ async def test_one_broken_clone_does_not_hold_up_the_line(home: Home, file: Path
 
 async def test_posts_of_a_job_or_an_upload_that_ended_in_a_crash_are_deleted_at_the_next_start(home: Home) -> None:
     folder = DataFolder(home.data)
-    leftovers = [folder.jobs / "01ENDED" / "posts.jsonl", folder.uploads / "half.zip"]
+    leftovers = [folder.jobs / "01ENDED" / "posts.jsonl", folder.uploads / "half.zip", folder.uploads / "a" / "b.zip"]
     for leftover in leftovers:
-        leftover.parent.mkdir(parents=True)
+        leftover.parent.mkdir(parents=True, exist_ok=True)
         leftover.write_text("{}", encoding="utf-8")
     async with running(config.load(None, home.environ())):
         await asyncio.to_thread(until, lambda: None if any(each.exists() for each in leftovers) else True)

@@ -223,7 +223,7 @@ async def _take(
     try:
         submitted = await bot.app.commands.clone(asked)
     except BaseException:
-        file.unlink(missing_ok=True)
+        uploads.discard(file)
         raise
     if interaction.message is not None:
         with contextlib.suppress(discord.HTTPException):

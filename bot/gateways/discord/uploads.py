@@ -1,10 +1,14 @@
-"""A file that somebody attaches: fetched at once, since its address is signed for a day, and kept until it is read."""
+"""A file that somebody attaches: fetched at once, since its address is signed for a day, and kept until it is read.
+
+Each lies in a folder of its own, under the name that they know it by.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import secrets
+import shutil
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +19,7 @@ from bot.errors import CommandError
 FETCH_WITHIN_S = 300.0
 _CHUNK = 2**16
 _MEGABYTE = 1_000_000
+_LONGEST_NAME = 60
 
 
 async def fetch(attachment: discord.Attachment, folder: Path, most_mb: int) -> Path:
@@ -25,10 +30,8 @@ async def fetch(attachment: discord.Attachment, folder: Path, most_mb: int) -> P
     """
     if attachment.size > most_mb * _MEGABYTE:
         raise _too_large(most_mb)
-    await asyncio.to_thread(_make_private, folder)
-    # What people call their files does not leave this folder's naming; only what tells the format is kept.
-    suffix = "".join(re.findall(r"\.[A-Za-z0-9]{1,8}", attachment.filename)[-2:])
-    file = folder / f"{secrets.token_hex(8)}{suffix}"
+    file = folder / secrets.token_hex(8) / harmless(attachment.filename)
+    await asyncio.to_thread(_make_private, file.parent)
     try:
         async with (
             asyncio.timeout(FETCH_WITHIN_S),
@@ -39,11 +42,21 @@ async def fetch(attachment: discord.Attachment, folder: Path, most_mb: int) -> P
                 raise _not_handed_out(f"it answered {answer.status}")
             await _stream(answer, file, most_mb)
     except BaseException as error:
-        await asyncio.to_thread(file.unlink, missing_ok=True)
+        await asyncio.to_thread(discard, file)
         if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
             raise _not_handed_out(type(error).__name__) from error
         raise
     return file
+
+
+def discard(file: Path) -> None:
+    """Away with what was fetched."""
+    shutil.rmtree(file.parent, ignore_errors=True)
+
+
+def harmless(name: str) -> str:
+    """What people call their file, as a name that leads nowhere and fits everywhere; its end tells the format."""
+    return re.sub(r"[^\w.() -]", "_", name)[-_LONGEST_NAME:].strip(" .") or "file"
 
 
 async def _stream(answer: aiohttp.ClientResponse, file: Path, most_mb: int) -> None:
@@ -57,7 +70,8 @@ async def _stream(answer: aiohttp.ClientResponse, file: Path, most_mb: int) -> N
 
 
 def _make_private(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700)
 
 
 def _too_large(most_mb: int) -> CommandError:

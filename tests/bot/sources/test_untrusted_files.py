@@ -71,6 +71,12 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
         open_source(tmp_path / "x.zip")
 
 
+def test_what_is_only_called_a_zip_is_refused_as_a_broken_one(tmp_path: Path) -> None:
+    (tmp_path / "mine.zip").write_bytes(b"<half a download>\0")
+    with pytest.raises(SourceError, match=r"mine\.zip is no zip, or a broken one"):
+        open_source(tmp_path / "mine.zip")
+
+
 def test_folder_that_links_to_itself_ends(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "archive", {"data/tweets.js": TWEETS})
     (folder / "data/again").symlink_to(folder)

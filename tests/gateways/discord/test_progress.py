@@ -13,6 +13,7 @@ from bot import config
 from bot.app import App
 from bot.app import running as app_running
 from bot.commands import Submitted
+from bot.data_folder import DataFolder
 from bot.gateways.discord.delivery import footer
 from bot.gateways.discord.views import ready_view
 from bot.requests import CloneRequest
@@ -100,6 +101,21 @@ async def test_a_clone_lives_in_one_message_and_talks_by_its_buttons(
 
         await _is_scheduled(scene, ready)
         await _is_deleted(app, scene, ready)
+
+
+async def test_a_broken_zip_is_named_as_its_owner_knows_it_and_leaves_nobody_behind(
+    home: Home, calm: Settings, scene: Scene
+) -> None:
+    uploads = DataFolder(home.data).uploads
+    async with app_running(calm) as app, online(scene.server, LifeBot(app, calm)):
+        scene.ann.types(scene.channel, "!clone bea", files={"my posts.zip": b"not a zip at all"})
+        failed = await shows(scene, "my posts.zip")
+        assert story(failed) == (
+            "my posts.zip is no zip, or a broken one: it does not begin as zips do.\n"
+            "Download it again, or pack the files anew."
+        )
+        await scene.wait_for(lambda: not list(uploads.iterdir()), "the file to be gone")
+        assert "bea" not in await app.commands.handles()
 
 
 async def _is_scheduled(scene: Scene, ready: Message) -> None:

@@ -195,4 +195,4 @@ def _from_x(
 
 def _discard(path: Path | None) -> None:
     if path is not None:
-        path.unlink(missing_ok=True)
+        uploads.discard(path)
