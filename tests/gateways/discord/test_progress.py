@@ -14,11 +14,12 @@ from bot.app import App
 from bot.app import running as app_running
 from bot.commands import Submitted
 from bot.data_folder import DataFolder
+from bot.gateways.discord.clone_facts import load_page
 from bot.gateways.discord.delivery import footer
 from bot.gateways.discord.views import ready_view
 from bot.requests import CloneRequest
 from bot.settings import Settings
-from storage import clones, personas
+from storage import clones, learning, personas
 from storage import discord as records
 from tests.gateways.discord.conftest import DISCORD, LifeBot, Scene, online
 from tests.invented import invented_posts, write_csv
@@ -170,6 +171,18 @@ async def test_the_same_message_goes_on_after_a_restart(quiet_app: App, calm: Se
     assert await app.store.run(records.untold_progress) == []
     async with online(scene.server, LifeBot(app, calm)):
         assert len(scene.server.asked("PATCH", "/messages/")) == 2
+
+
+async def test_samples_that_a_persona_never_says_on_discord_are_not_shown(quiet_app: App, scene: Scene) -> None:
+    clone = (await in_line(quiet_app, scene.channel)).clone
+    for text in ("the sea again", "tea"):
+        await quiet_app.store.run(learning.add_sample, clone.id, 1, "", text)
+    for state in ("collecting", "training"):
+        await quiet_app.store.run(clones.move, clone.id, state)
+    await quiet_app.store.run(records.set_blocked_words, clone.persona_id, ["sea"])
+    page = await quiet_app.store.run(load_page, clone.id)
+    assert page is not None
+    assert [field.value for field in page.embed().fields] == ["> tea"]
 
 
 async def test_the_line_is_told_in_threads_and_direct_messages(
