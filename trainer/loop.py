@@ -9,7 +9,7 @@ import copy
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -32,6 +32,8 @@ CHECKPOINT_EVERY_S = 20.0
 CHECKPOINT_SHARE = 20
 """A checkpoint waits until training has gone on for this many times what the last one cost."""
 STEP_EVENT_EVERY_S = 0.25
+SAMPLE_STEPS = 4.0
+"""What it takes to be heard once, in steps; for the estimate of the time left."""
 
 
 @dataclass
@@ -65,7 +67,7 @@ def train(run: Run) -> bool:
     total = len(run.rows)
     looks = _stations(total, recipe.evaluations) if run.quick_rows else set()
     voices = _stations(total, SAMPLES) - {total}
-    clock = _Clock(total, state.progress.step)
+    clock = Clock(total, state.progress.step, _asides(run, looks, voices))
     run.model.train()
     while True:
         step = state.progress.step
@@ -177,11 +179,19 @@ def _stations(total: int, count: int) -> set[int]:
     return {max(1, round(total * k / count)) for k in range(1, count + 1)}
 
 
-class _Clock:
+def _asides(run: Run, looks: set[int], voices: set[int]) -> dict[int, float]:
+    """What is done after some steps besides, in steps: a look has no backward pass, so it takes half of one a token."""
+    targets = sum(row.targets for row in run.rows) / len(run.rows)
+    look = 0.5 * sum(row.targets for row in run.quick_rows) / targets
+    heard = SAMPLE_STEPS if run.job.sample_prompts else 0.0
+    return {step: look * (step in looks) + heard * (step in voices) for step in looks | voices}
+
+
+class Clock:
     """How fast it goes, how long it will take, and when the next event and checkpoint are due."""
 
-    def __init__(self, total: int, first: int) -> None:
-        self._total, self._first = total, first
+    def __init__(self, total: int, first: int, asides: Mapping[int, float]) -> None:
+        self._total, self._first, self._asides = total, first, asides
         self._start = self._last_event = self._last_checkpoint = time.monotonic()
         self._checkpoint_cost = 0.0
         self._tokens = 0
@@ -200,7 +210,12 @@ class _Clock:
 
     def eta_s(self, step: int) -> float:
         """Seconds left, looks and samples included, at the pace so far."""
-        return (time.monotonic() - self._start) / (step - self._first) * (self._total - step)
+        done = self._work(self._first, step)
+        return (time.monotonic() - self._start) / done * self._work(step, self._total)
+
+    def _work(self, begin: int, end: int) -> float:
+        """Steps after `begin` up to `end`, and what is done between them."""
+        return end - begin + sum(cost for step, cost in self._asides.items() if begin <= step < end)
 
     def checkpoint_due(self) -> bool:
         wait = max(CHECKPOINT_EVERY_S, CHECKPOINT_SHARE * self._checkpoint_cost)
