@@ -79,7 +79,7 @@ def main(peer: str, job_file: Path) -> None:
     quick = set(evaluate.thin_out(heldout))
     rows = evaluate.heldout_rows(heldout, tokenizer, MYNAH)
     model, pieces, settings = _set_up(peer, lesson, base, tokenizer)
-    learner = Plain(model, mixed=False)
+    learner = Plain(model)
     steps = -(-len(pieces) // settings["per_device_train_batch_size"])
 
     def look() -> tuple[float, float]:

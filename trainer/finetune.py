@@ -18,7 +18,7 @@ from trainer import checkpoint, corpus, evaluate, judge, lessons, packing, resul
 from trainer.base import Base, Model, load_model, load_tokenizer, moved, prepare
 from trainer.device import choose
 from trainer.export import load_clone
-from trainer.learner import Learner, learner_of
+from trainer.learner import Learner, Plain, learner_of
 from trainer.lessons import Lesson
 from trainer.lifeline import Lifeline
 from trainer.loop import Run, keep_best, say_samples, to_training_precision, train
@@ -126,17 +126,21 @@ def _conclude(run: Run, lesson: Lesson, report: Report) -> Saved:
     if nats:
         bits = evaluate.in_bits(nats, posts.heldout)
         report.keep(Evaluated(stage="after", step=progress.best_step, bits_per_byte=bits, posts=len(posts.heldout)))
-    say_samples(run, progress.step)
-    if progress.previous is not None:
-        bits = _unseen_bits(run.learner, run.tokenizer, lesson, job)
-        report.keep(Compared(posts=len(lesson.unseen), bits_per_byte_previous=progress.previous, bits_per_byte=bits))
+    unseen_bits = _unseen_bits(run.learner, run.tokenizer, lesson, job) if progress.previous is not None else None
+    run.learner = Plain(run.model)  # a lean one holds weights that nothing needs from here on
+    saved = result.save_weights(run.model, run.tokenizer, job.recipe, job.work_dir)
+    speaker = moved(whole(run.model.float()), run.place.dtype)
+    say_samples(run, speaker, progress.step)
+    if progress.previous is not None and unseen_bits is not None:
+        report.keep(
+            Compared(posts=len(lesson.unseen), bits_per_byte_previous=progress.previous, bits_per_byte=unseen_bits)
+        )
     if job.previous is not None and job.previous.go_on:
         report.keep(Drifted(report=_drift(lesson, job)))
-    saved = result.save_weights(run.model, run.tokenizer, job.recipe, job.work_dir)
     if min(job.judged_samples, len(posts.train)) >= FEWEST_TO_JUDGE:
         report.keep(
             judge.judged(
-                moved(whole(run.model.float()), run.place.dtype),
+                speaker,
                 run.tokenizer,
                 posts.train,
                 posts.heldout,

@@ -34,13 +34,13 @@ def learner_of(model: Model, *, mixed: bool = False) -> Learner:
     """
     if isinstance(model, PeftModel) and fits(model):
         return Lean(model)
-    return Plain(model, mixed)
+    return Plain(model, mixed=mixed)
 
 
 class Plain:
     """Any causal model, through transformers and autograd."""
 
-    def __init__(self, model: Model, mixed: bool) -> None:
+    def __init__(self, model: Model, *, mixed: bool = False) -> None:
         self._model = model
         self._mixed = mixed
 

@@ -55,7 +55,7 @@ ROWS = {"one post": _row(12), "several": _row(3, 9, 1, 20), "more than the head 
 def test_loss_and_gradients_are_those_of_autograd(tiny_llama: Path, row: Row, smoothing: float) -> None:
     lean, plain = _adapted(tiny_llama), _adapted(tiny_llama)
     loss = Lean(lean).learn(row, smoothing)
-    assert loss == pytest.approx(Plain(plain, mixed=False).learn(row, smoothing), rel=1e-5)
+    assert loss == pytest.approx(Plain(plain).learn(row, smoothing), rel=1e-5)
     expected = _gradients(plain)
     gradients = _gradients(lean)
     assert gradients.keys() == expected.keys()
@@ -67,7 +67,7 @@ def test_loss_and_gradients_are_those_of_autograd(tiny_llama: Path, row: Row, sm
 def test_what_each_token_costs_is_what_transformers_says(tiny_llama: Path) -> None:
     row = ROWS["several"]
     torch.testing.assert_close(
-        Lean(_adapted(tiny_llama)).costs(row), Plain(_adapted(tiny_llama), mixed=False).costs(row), rtol=1e-4, atol=1e-5
+        Lean(_adapted(tiny_llama)).costs(row), Plain(_adapted(tiny_llama)).costs(row), rtol=1e-4, atol=1e-5
     )
 
 
@@ -92,7 +92,7 @@ def test_layers_below_the_first_that_learns_have_no_backward_pass(tiny_llama: Pa
     recipe = MYNAH.model_copy(update={"first_layer": 1})
     lean, plain = _adapted(tiny_llama, recipe), _adapted(tiny_llama, recipe)
     Lean(lean).learn(ROWS["several"])
-    Plain(plain, mixed=False).learn(ROWS["several"])
+    Plain(plain).learn(ROWS["several"])
     gradients = _gradients(lean)
     assert len(gradients) == 7 * 2
     for name, gradient in _gradients(plain).items():
@@ -132,7 +132,7 @@ def test_scaled_rotary_positions_are_those_of_the_base() -> None:
     )
     row = _row(40)
     torch.testing.assert_close(
-        Lean(_adapted(config)).costs(row), Plain(_adapted(config), mixed=False).costs(row), rtol=1e-4, atol=1e-5
+        Lean(_adapted(config)).costs(row), Plain(_adapted(config)).costs(row), rtol=1e-4, atol=1e-5
     )
 
 
