@@ -43,15 +43,15 @@ async def main(handles: Sequence[str]) -> int:
         sys.exit(f"The posts to measure on are not in {quality.DATA}.")
     recipes = [MYNAH, *(_variant(name) for name in (list(VARIANTS)[:1] if QUICK else VARIANTS))]
     report = Report("recipes", {"people": len(people), "posts of each": quality.POSTS, "seed": quality.SEED})
-    means: dict[str, float] = {}
+    medians: dict[str, float] = {}
     for recipe in recipes:
         bits = []
         for handle in people:
             quality.write_posts(handle)
             bits.append(await quality.train(handle, recipe, report))
-        means[recipe.name] = report.measured(recipe.summary, "bits per byte", bits).median
-    best = min(means, key=lambda name: means[name])
-    ratio = means[MYNAH.name] / means[best]
+        medians[recipe.name] = report.measured(recipe.summary, "bits per byte", bits).median
+    best = min(medians, key=lambda name: medians[name])
+    ratio = medians[MYNAH.name] / medians[best]
     return report.conclude([Figure(f"what ships / the best variant ({best})", ratio, "", "<= 1.005", ratio <= 1.005)])
 
 

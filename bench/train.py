@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -34,8 +35,10 @@ PEERS = ("trainer", "trainer-bf16", "peft")
 QUICK_POSTS = 80
 WORK = RESULTS / ("train-quick" if QUICK else "train")
 SEED = 1
-FLOPS_A_TOKEN = 4 * 134.5e6
-"""Of SmolLM2-135M: forward, and backward for the inputs alone, two operations a weight each; adapters not counted."""
+WEIGHTS = 134.5e6
+"""Of SmolLM2-135M."""
+FLOPS_A_TOKEN = 4 * WEIGHTS
+"""Forward, and backward for the inputs alone, two operations a weight each; adapters not counted."""
 
 
 class Look(BaseModel):
@@ -105,8 +108,7 @@ def _figures(outcomes: dict[str, dict[str, Outcome]], limit: float) -> list[Figu
     speed = statistics.median(one["mynah"].tokens_per_s for one in outcomes.values())
     share = 100 * speed * FLOPS_A_TOKEN / limit
     figures.append(Figure("share of the matrix product's limit", share, "%", ">= 50 %", share >= 50))
-    base_bytes = 2 * FLOPS_A_TOKEN / 4
-    above = max(one["mynah"].peak_bytes for one in outcomes.values()) - base_bytes
+    above = max(one["mynah"].peak_bytes for one in outcomes.values()) - 2 * WEIGHTS
     figures.append(at_most("peak memory above the base in bf16", above / MB, "MB", 1_500))
     off = max(one["mynah"].eta_off for one in outcomes.values())
     figures.append(at_most("estimate of the time left after a tenth, off by", 100 * off, "%", 20))
@@ -172,7 +174,7 @@ def _peer(peer: str, job: FinetuneJob) -> Outcome:
 
 def _mynah(job: FinetuneJob) -> Outcome:
     """One training by the real entry point; every event with its time."""
-    subprocess.run(["rm", "-rf", str(job.work_dir)], check=True)
+    shutil.rmtree(job.work_dir, ignore_errors=True)
     began = time.monotonic()
     with (WORK / "mynah.log").open("a") as log:
         process = subprocess.Popen(

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainer import checkpoint, corpus, evaluate
@@ -105,8 +106,7 @@ def train(run: Run) -> bool:
         if due:
             run.emit(taken)
         if step in voices:
-            # A copy whose adapters are merged speaks in half the time.
-            say_samples(run, whole(copy.deepcopy(run.model)), step)
+            say_samples(run, _speaker(run.model), step)
         if clock.checkpoint_due():
             with clock.checkpointing():
                 run.save_checkpoint()
@@ -155,6 +155,11 @@ def _diverged(step: int, total: int) -> JobFailed:
         f"The training diverged at step {step} of {total}: its loss is no longer a number.",
         'Try a smaller learning rate, or precision = "fp32" in config.toml.',
     )
+
+
+def _speaker(model: Model) -> PreTrainedModel:
+    """A copy whose adapters are merged, which speaks in half the time; a whole model speaks itself."""
+    return whole(copy.deepcopy(model)) if isinstance(model, PeftModel) else model
 
 
 def say_samples(run: Run, speaker: PreTrainedModel, step: int) -> None:

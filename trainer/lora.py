@@ -18,9 +18,8 @@ from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
 from trainer.base import Model
+from trainer.lean.product import ADAPTER
 from trainer.recipes import Recipe
-
-_ADAPTER = "default"
 
 
 def add_adapters(model: PreTrainedModel, recipe: Recipe) -> PeftModel:
@@ -59,9 +58,9 @@ class LeanLinear(Linear):
             result = super().forward(x, *args, **kwargs)
             assert isinstance(result, torch.Tensor)
             return result
-        down, up = self.lora_A[_ADAPTER].weight, self.lora_B[_ADAPTER].weight
+        down, up = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
         output = _LowRank.apply(  # type: ignore[no-untyped-call]
-            x, self.base_layer.weight, self.base_layer.bias, down, up, self.scaling[_ADAPTER]
+            x, self.base_layer.weight, self.base_layer.bias, down, up, self.scaling[ADAPTER]
         )
         assert isinstance(output, torch.Tensor)
         return output
