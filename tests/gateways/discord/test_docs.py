@@ -1,4 +1,4 @@
-"""docs/discord.md names every slash command with its options."""
+"""Every slash command and its options are described: by Discord while somebody types, and in docs/discord.md."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ def slash_commands() -> Iterator[app_commands.Command[Any, ..., Any]]:
 def row(command: app_commands.Command[Any, ..., Any]) -> str:
     options = [f"{option.name}:" if option.required else f"[{option.name}:]" for option in command.parameters]
     return f"| `{' '.join((f'/{command.qualified_name}', *options))}` | {command.description} |"
+
+
+def test_every_option_tells_what_it_takes() -> None:
+    options = [(command.qualified_name, option) for command in slash_commands() for option in command.parameters]
+    assert len(options) > 50
+    assert [(command, option.name) for command, option in options if str(option.description) == "…"] == []
 
 
 def test_every_slash_command_stands_in_the_docs_with_its_options() -> None:

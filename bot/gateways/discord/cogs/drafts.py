@@ -32,6 +32,7 @@ _NO_PINGS = discord.AllowedMentions.none()
 _LOOK_EVERY_S = 5.0
 _SHOWN = 10
 _ID_SHOWN = 8
+_WHICH = "its id, as /drafts list shows it"
 
 
 class DraftsCog(commands.Cog, name="Drafts"):
@@ -65,6 +66,7 @@ class DraftsCog(commands.Cog, name="Drafts"):
         await answer(ctx, "\n".join([*lines, *more]) or "No drafts are waiting.")
 
     @hybrid.subcommand(drafts, "approve", "Have a draft posted when it is due; `all` approves every one")
+    @app_commands.describe(draft=f"{_WHICH}; or all")
     @allowed("schedule")
     async def approve(self, ctx: commands.Context[Any], draft: str) -> None:
         await acknowledge(ctx)
@@ -73,12 +75,14 @@ class DraftsCog(commands.Cog, name="Drafts"):
         await answer(ctx, f"Approved: {len(done)}.")
 
     @hybrid.subcommand(drafts, "edit", "Approve a draft in your own words")
+    @app_commands.describe(draft=_WHICH, text="what is posted in its place")
     @allowed("schedule")
     async def edit(self, ctx: commands.Context[Any], draft: str, *, text: str) -> None:
         await acknowledge(ctx)
         await answer(ctx, f"It will be posted: {(await self._drafts.edit(draft, text, _by(ctx))).post.text}")
 
     @hybrid.subcommand(drafts, "reroll", "Have another text written for a draft")
+    @app_commands.describe(draft=_WHICH)
     @allowed("schedule")
     async def reroll(self, ctx: commands.Context[Any], draft: str) -> None:
         await acknowledge(ctx)
@@ -88,6 +92,7 @@ class DraftsCog(commands.Cog, name="Drafts"):
         await answer(ctx, f"Instead: {entry.post.text}")
 
     @hybrid.subcommand(drafts, "reject", "Have a draft never posted")
+    @app_commands.describe(draft=_WHICH, reason="why, for those who look later")
     @allowed("schedule")
     async def reject(self, ctx: commands.Context[Any], draft: str, *, reason: str = "") -> None:
         await acknowledge(ctx)
@@ -95,6 +100,11 @@ class DraftsCog(commands.Cog, name="Drafts"):
         await answer(ctx, "Rejected.")
 
     @hybrid.command("approval", "Who looks at a persona's posts before they leave")
+    @app_commands.describe(
+        user="whose posts",
+        mode="auto: nobody; review: somebody approves each; review-first-n: only the first of them",
+        first="how many that is with review-first-n",
+    )
     @app_commands.autocomplete(user=personas_here)
     @allowed("schedule")
     async def approval(

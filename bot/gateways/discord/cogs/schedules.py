@@ -20,6 +20,8 @@ from storage.schedules import Run
 if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
 
+_WHICH = "its number, as /schedule list shows it"
+
 
 class SchedulesCog(commands.Cog, name="Schedules"):
     """For those who manage the server, or whom `discord.may_schedule` names."""
@@ -98,6 +100,7 @@ class SchedulesCog(commands.Cog, name="Schedules"):
         await answer(ctx, _told(await self._schedules.add(request)))
 
     @hybrid.subcommand(schedule, "preview", "When a schedule is due next")
+    @app_commands.describe(number=_WHICH, count=f"how many times, up to {MOST_SHOWN}")
     async def preview(
         self, ctx: commands.Context[Any], number: int, count: commands.Range[int, 1, MOST_SHOWN] = 10
     ) -> None:
@@ -105,6 +108,7 @@ class SchedulesCog(commands.Cog, name="Schedules"):
         await answer(ctx, _told(await self._schedules.preview(number, count)))
 
     @hybrid.subcommand(schedule, "history", "What became of a schedule's last runs")
+    @app_commands.describe(number=_WHICH, count=f"how many runs, up to {MOST_SHOWN}")
     async def history(
         self, ctx: commands.Context[Any], number: int, count: commands.Range[int, 1, MOST_SHOWN] = 20
     ) -> None:
@@ -113,18 +117,21 @@ class SchedulesCog(commands.Cog, name="Schedules"):
         await answer(ctx, "\n".join(_was(run) for run in runs) or "Nothing was due yet.")
 
     @hybrid.subcommand(schedule, "pause", "Have a schedule do nothing until it is resumed")
+    @app_commands.describe(number=_WHICH)
     @allowed("schedule")
     async def pause(self, ctx: commands.Context[Any], number: int) -> None:
         await acknowledge(ctx)
         await answer(ctx, _told(await self._schedules.pause(number)))
 
     @hybrid.subcommand(schedule, "resume", "Have a schedule go on; what was due meanwhile is skipped")
+    @app_commands.describe(number=_WHICH)
     @allowed("schedule")
     async def resume(self, ctx: commands.Context[Any], number: int) -> None:
         await acknowledge(ctx)
         await answer(ctx, _told(await self._schedules.resume(number)))
 
     @hybrid.subcommand(schedule, "remove", "Forget a schedule")
+    @app_commands.describe(number=_WHICH)
     @allowed("schedule")
     async def remove(self, ctx: commands.Context[Any], number: int) -> None:
         await acknowledge(ctx)
