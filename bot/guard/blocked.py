@@ -1,7 +1,7 @@
 """Words that no post may have: the owner's own, and lists of toxic ones.
 
 The lists are those of the package badwords-py (MIT; its lists CC BY 4.0 and MIT), of which nothing is imported. A word
-counts where it stands alone, whatever its case; inside another word it does not.
+counts where it stands alone, whatever its case and its apostrophes; inside another word it does not.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bot.errors import GuardError
+from bot.guard.words import folded
 from trainer.quality.words import words
 
 _LANGUAGE = re.compile(r"[a-z]{2}(_[a-z0-9]{2,3})?")
@@ -26,7 +27,7 @@ class BlockedWords:
     longest: int
 
     def found_in(self, text: str) -> bool:
-        said = words(text)
+        said = words(folded(text))
         return any(
             tuple(said[at : at + length]) in self.phrases
             for length in range(1, self.longest + 1)
@@ -66,6 +67,6 @@ def _list_of(language: str) -> str:
 
 
 def _blocked(lines: str) -> BlockedWords:
-    rows = (tuple(words(line)) for line in lines.splitlines() if not line.startswith("#"))
+    rows = (tuple(words(folded(line))) for line in lines.splitlines() if not line.startswith("#"))
     phrases = frozenset(row for row in rows if row)
     return BlockedWords(phrases, max(map(len, phrases), default=0))

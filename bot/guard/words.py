@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+import unicodedata
 import zlib
 from collections.abc import Sequence
 
@@ -20,6 +21,14 @@ RUN = 3
 _LINK = re.compile(r"(?:https?:|pic\.twitter\.com/)\S+")
 _ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
 _ENTITY = re.compile("|".join(_ENTITIES))
+_QUOTES = str.maketrans(dict.fromkeys("’‘‛ʼ′´`‹›", "'") | dict.fromkeys("“”„‟″«»", '"'))
+
+
+def folded(text: str) -> str:
+    """What is compared when a word is looked for that must not be said: letters in any case and width, whatever the
+    keyboard makes of quotation marks and apostrophes, and one space where there are several."""
+    plain = unicodedata.normalize("NFKC", text.translate(_QUOTES))  # NFKC would split some of the marks
+    return " ".join(unicodedata.normalize("NFKC", plain.casefold()).split())
 
 
 def numbers(text: str) -> list[int]:

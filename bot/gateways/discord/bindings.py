@@ -13,6 +13,7 @@ from bot.gateways.discord.errors import answer
 from bot.gateways.discord.permissions import allowed
 from bot.gateways.discord.turns import quiet_hours
 from bot.gateways.families.drafts import allowance_of, allowed_answer
+from bot.guard.words import folded
 from storage import discord as records
 from storage import personas
 
@@ -102,7 +103,7 @@ class BindingsCog(commands.Cog, name="Bindings"):
             await answer(ctx, f"{_limit(persona.handle, len(blocked))}{lifts}")
             return
         lifted = words.strip().casefold() in _NO_WORDS
-        listed = [] if lifted else [word for word in words.split(",") if word.strip()]
+        listed = [] if lifted else [folded(word) for word in words.split(",") if word.strip()]
         if not listed and not lifted:
             raise CommandError(f"{words.strip()[:20]!r} has no words.", "Write them with commas between them.")
         if len(listed) > MOST_BLOCKED_WORDS:

@@ -98,6 +98,25 @@ def test_unsaid_words_are_whole_words_in_any_case(text: str, unsaid: list[str], 
     assert holds(text, unsaid) is is_held
 
 
+@pytest.mark.parametrize(
+    ("said", "listed"),
+    [
+        ("I don’t know", "don't"),
+        ("I don't know", "DON’T"),
+        ("a “big deal” here", '"big deal"'),
+        ('a "big deal" here', "„big deal“"),
+        ("the ｂｏｓｓ said", "boss"),
+        ("the boss said", "ＢＯＳＳ"),
+        ("ﬁne by me", "fine"),
+        ("caf\u00e9 au lait", "cafe\u0301"),
+    ],
+)
+def test_neither_apostrophes_nor_forms_of_letters_hide_a_word(tmp_path: Path, said: str, listed: str) -> None:
+    (tmp_path / "words.txt").write_text(listed, encoding="utf-8")
+    assert holds(said, [listed])
+    assert blocked.from_file(tmp_path / "words.txt").found_in(said)
+
+
 def test_toxic_words_are_those_of_the_named_languages() -> None:
     assert broken("oh crap", Rules(toxic=blocked.toxic("en")), NOBODY) == "toxic word"
     assert broken("oh crap", Rules(toxic=blocked.toxic("")), NOBODY) is None
