@@ -86,13 +86,14 @@ def take(db: Database, clone_id: str) -> bool:
         return waiting
 
 
-def leave_line(db: Database, clone_id: str) -> bool:
-    """Cancel a clone in line; False where work on it has begun, or it has ended."""
+def leave_line(db: Database, clone_id: str) -> Clone | None:
+    """Cancel a clone in line, and hand out how it was there; None where work on it has begun, or it has ended."""
     with db.atomic():
-        waiting = clones.get(db, clone_id).state == "queued"
-        if waiting:
-            clones.move(db, clone_id, "cancelled", "cancelled while in line")
-        return waiting
+        clone = clones.get(db, clone_id)
+        if clone.state != "queued":
+            return None
+        clones.move(db, clone_id, "cancelled", "cancelled while in line")
+        return clone
 
 
 def enqueue(db: Database, order: Order) -> Clone:

@@ -115,6 +115,7 @@ class Cloning:
         Raises:
             MynahError: where the database can be written no longer; whoever works inside is cancelled then.
         """
+        await self._clear_away()
         making, inside = asyncio.create_task(self._run(), name="cloning"), asyncio.current_task()
         making.add_done_callback(lambda _: None if self._stopping or inside is None else inside.cancel())
         try:
@@ -129,13 +130,16 @@ class Cloning:
                 await self._trainer.stop()
             await making
 
-    async def _run(self) -> None:
-        """Make the clones in line, one after another, until it stops."""
+    async def _clear_away(self) -> None:
+        """What a crash left behind, before anybody hands over something new."""
         under_way = await self._store.run(clones.active)
         await asyncio.to_thread(_sweep, self._folder.jobs, {clone.id for clone in under_way})
         wanted = {clone.source_path for clone in under_way}
         await asyncio.to_thread(_sweep_uploads, self._folder.uploads.resolve(), wanted)
-        for clone in under_way:
+
+    async def _run(self) -> None:
+        """Make the clones in line, one after another, until it stops."""
+        for clone in await self._store.run(clones.active):
             if clone.state != "queued":
                 await self._move(clone, "queued", "taken up again after a restart")
         while not self._stopping:
@@ -172,8 +176,7 @@ class Cloning:
 
     async def cancel(self, clone_id: str) -> None:
         """Take a clone out of the line, or end its training; back when that is done."""
-        if clone_id != self._current and await self._store.run(clone_records.leave_line, clone_id):
-            left = await self._store.run(clones.get, clone_id)
+        if clone_id != self._current and (left := await self._store.run(clone_records.leave_line, clone_id)):
             await self._tell(left)
             await self._discard_upload(left)
         elif clone_id == self._current:
@@ -204,6 +207,7 @@ class Cloning:
             if await self._store.run(clone_records.take, clone.id):
                 await self._collect(clone)
                 await self._move(clone, "training")
+                await self._discard_upload(clone)  # only now: in a crash before, its posts are read once more
                 await self._train(clone)
         except Cancelled:
             await self._end_early(clone)
@@ -252,7 +256,6 @@ class Cloning:
                 self._settings.consent.direct_messages,
             )
             await self._tell(clone, imported=imported)
-            await self._discard_upload(clone)
 
     async def _train(self, clone: Clone) -> None:
         """Run the trainer on the clone's posts, again when it dies, until it says how it ended."""

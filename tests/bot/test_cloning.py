@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from bot import config
+from bot import cloning, config
 from bot.app import running
 from bot.clone_records import Order
 from bot.cloning import Cloning
@@ -46,6 +48,13 @@ def newest(db: Database, handle: str = "ada") -> Clone:
 
 def moves(db: Database) -> list[str]:
     return [move.to_state for move in clones.history(db, newest(db).id)]
+
+
+def upload(home: Home, file: Path) -> Path:
+    """A copy where gateways put what people hand over, in a folder of its own."""
+    folder = DataFolder(home.data).uploads / secrets.token_hex(4)
+    folder.mkdir(parents=True)
+    return Path(shutil.copy(file, folder))
 
 
 def job_files(home: Home, name: str) -> list[Path]:
@@ -155,11 +164,13 @@ async def test_clone_can_be_cancelled_at_any_moment_and_the_line_goes_on(home: H
     too_few = write_csv(file.with_name("few.csv"), "bea", invented_posts(5))
     async with running(config.load(None, home.environ())) as app:
         for moment in range(12):
-            await app.commands.clone(CloneRequest("ada", file))
+            uploaded = upload(home, file)
+            await app.commands.clone(CloneRequest("ada", uploaded))
             for _ in range(moment**2):
                 await asyncio.sleep(0)
             await app.commands.train_cancel("ada")
             assert await app.commands.train_status() == []
+            assert not uploaded.parent.exists()
         async with app.cloning.listen() as updates:
             await app.commands.clone(CloneRequest("bea", too_few))
             while (update := await updates.get()).clone.state != "failed":
@@ -169,6 +180,27 @@ async def test_clone_can_be_cancelled_at_any_moment_and_the_line_goes_on(home: H
         persona = personas.find(db, "ada")
         assert persona is not None
         assert {clone.state for clone in clones.of_persona(db, persona.id)} == {"cancelled"}
+
+
+async def test_an_uploaded_file_is_deleted_once_no_clone_names_it(
+    home: Home, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named_at_deletion: list[str | None] = []
+
+    def look_and_remove(folder: Path) -> None:
+        with home.database() as db:
+            named_at_deletion.append(newest(db).source_path)
+        shutil.rmtree(folder)
+
+    monkeypatch.setattr(cloning, "_remove", look_and_remove)
+    async with running(config.load(None, home.environ())) as app, app.cloning.listen() as updates:
+        uploaded = upload(home, file)
+        await app.commands.clone(CloneRequest("ada", uploaded))
+        while (await updates.get()).clone.state != "training":
+            pass
+        await asyncio.to_thread(until, lambda: named_at_deletion or None)
+    assert named_at_deletion == [None]
+    assert not uploaded.parent.exists()
 
 
 async def test_one_broken_clone_does_not_hold_up_the_line(home: Home, file: Path) -> None:
