@@ -59,7 +59,7 @@ def line(db: Database) -> Line:
     """The queue as it is now."""
     rows = db.execute(
         "select started_at, finished_at from clones where state = 'ready' and started_at is not null"
-        " and requested_by <> 'bundled' order by finished_at desc limit ?",
+        " and device is not null order by finished_at desc limit ?",  # those that were trained here
         [_TIMED],
     ).fetchall()
     took = [(utc_time(finished) - utc_time(started)).total_seconds() for started, finished in rows]

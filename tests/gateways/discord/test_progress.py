@@ -194,6 +194,7 @@ async def test_the_line_is_told_in_threads_and_direct_messages(
     async with online(scene.server, LifeBot(quiet_app, calm)):
         await shows(scene, "In line: it is next.", thread)
         message = await shows(scene, "In line: one other comes first.", dm)
+        assert "It begins in" not in story(message)  # the persona that came with Mynah tells nothing of that
         await quiet_app.commands.train_cancel("bea")
         await shows(scene, "Cancelled.", thread)
         await shows(scene, "In line: it is next.", dm)
