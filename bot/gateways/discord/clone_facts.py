@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from sqlite_utils import Database
 
@@ -28,10 +29,11 @@ class Line:
     def put(self, page: ClonePage, left_s: float | None) -> None:
         """Say on its page how long a clone waits; `left_s` is what the one being made still takes, if that is known."""
         page.ahead = self.places.get(page.clone.id, 0) + (1 if self.busy else 0)
-        page.begins_in_s = None
+        page.begins_at = None
         if page.ahead and self.typical_s is not None:
             now = (left_s if left_s is not None else self.typical_s) if self.busy else 0.0
-            page.begins_in_s = now + self.typical_s * (page.ahead - (1 if self.busy else 0))
+            wait_s = now + self.typical_s * (page.ahead - (1 if self.busy else 0))
+            page.begins_at = datetime.now(UTC) + timedelta(seconds=wait_s)
 
 
 def load_page(db: Database, clone_id: str) -> ClonePage | None:

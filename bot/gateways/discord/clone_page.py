@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import discord
 
@@ -43,7 +44,8 @@ class ClonePage:
     """How many come first, while it is in line."""
     note: str = ""
     """Why it waits."""
-    begins_in_s: float | None = None
+    begins_at: datetime | None = None
+    """About when it is its turn, as far as can be said."""
     posts: int | None = None
     """That were read."""
     step: Step | None = None
@@ -124,7 +126,8 @@ class ClonePage:
         if not self.ahead:
             return "In line: it is next."
         others = "one other comes" if self.ahead == 1 else f"{self.ahead} others come"
-        wait = "" if self.begins_in_s is None else f" It begins in about {duration(self.begins_in_s)}."
+        # Each reader's Discord counts down by itself, where nothing is edited until the line moves.
+        wait = "" if self.begins_at is None else f" It begins about {discord.utils.format_dt(self.begins_at, 'R')}."
         return f"In line: {others} first.{wait}"
 
     def _counted(self) -> list[str]:

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NO_PINGS = discord.AllowedMentions.none()
+_OPTIONS = {
+    "file=PATH": "with a file attached",
+    "as=NAME": "name:NAME",
+    "version=N": "version:N",
+    "source=x [depth=N]": "source:x [depth:N]",
+}
 _THINKING = "thinking"
 """Set in an interaction whose deferred answer is still empty."""
 
@@ -105,7 +111,14 @@ async def break_off(ctx: commands.Context[Any]) -> None:
 
 def public(error: MynahError | Refused) -> str:
     """Its sentence and hint, for everybody to read: nothing of this machine's folders is in it."""
-    return without_folders(str(error))
+    return in_discords_words(without_folders(str(error)))
+
+
+def in_discords_words(text: str) -> str:
+    """What is said alike everywhere, with options as members give them and not as the console's lines have them."""
+    for console, discords in _OPTIONS.items():
+        text = text.replace(console, discords)
+    return text
 
 
 def in_words(error: BaseException, ctx: commands.Context[Any] | None) -> str:

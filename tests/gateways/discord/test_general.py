@@ -165,6 +165,10 @@ async def test_a_mistake_is_answered_with_a_sentence_and_a_hint(app: App, settin
         assert "@nobody.here" in wrong and "/models" in wrong
         voiceless = await answer(scene, scene.ann.runs(scene.channel, "clone"))
         assert voiceless.startswith("Whose voice?")
+        fileless = await answer(scene, scene.ann.runs(scene.channel, "clone", user="@cleo"))
+        assert fileless.endswith(
+            "/clone @cleo with a file attached (an X archive, CSV, JSON, or text with one post a line)."
+        )
 
 
 async def test_whoever_waits_while_the_bot_stops_is_told(app: App, settings: Settings, scene: Scene) -> None:

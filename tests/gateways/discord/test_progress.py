@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from bot.app import App
 from bot.app import running as app_running
 from bot.commands import Submitted
 from bot.data_folder import DataFolder
-from bot.gateways.discord.clone_facts import load_page
+from bot.gateways.discord.clone_facts import Line, load_page
 from bot.gateways.discord.delivery import footer
 from bot.gateways.discord.views import ready_view
 from bot.requests import CloneRequest
@@ -194,11 +196,22 @@ async def test_the_line_is_told_in_threads_and_direct_messages(
     async with online(scene.server, LifeBot(quiet_app, calm)):
         await shows(scene, "In line: it is next.", thread)
         message = await shows(scene, "In line: one other comes first.", dm)
-        assert "It begins in" not in story(message)  # the persona that came with Mynah tells nothing of that
+        assert "It begins" not in story(message)  # the persona that came with Mynah tells nothing of that
         await quiet_app.commands.train_cancel("bea")
         await shows(scene, "Cancelled.", thread)
         await shows(scene, "In line: it is next.", dm)
         assert message.earlier != []
+
+
+async def test_who_waits_is_told_when_it_is_their_turn(quiet_app: App, scene: Scene) -> None:
+    clone = (await in_line(quiet_app, scene.channel)).clone
+    page = await quiet_app.store.run(load_page, clone.id)
+    assert page is not None
+    Line(places={clone.id: 1}, typical_s=100.0, busy=True).put(page, left_s=20.0)
+    (begins,) = re.findall(
+        r"^In line: 2 others come first\. It begins about <t:(\d+):R>\.$", page.embed().description or ""
+    )
+    assert int(begins) - time.time() == pytest.approx(120, abs=5)
 
 
 async def test_a_message_that_somebody_deleted_is_let_go(quiet_app: App, calm: Settings, scene: Scene) -> None:

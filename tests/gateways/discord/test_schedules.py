@@ -43,6 +43,9 @@ async def test_schedule_is_added_with_every_option_previewed_and_its_past_told(
         days: dict[str, Typed] = {"from": "2027-03-01", "until": "2027-03-03"}
         added = await told(scene, "schedule add", user="ada", when="every day 9:30", **options, **days)
         assert added.startswith("**1** @ada, every day 9:30 → dry\n-# " + shown(MONDAY))
+        here = await told(scene, "schedule add", user="ada", when="every day 9:30")
+        assert here.startswith(f"**2** @ada, every day 9:30 → <#{scene.channel.id}>\n")
+        await told(scene, "schedule remove", number=2)
         (stored,) = await app.store.run(schedules.listed)
         assert (stored.quiet, stored.jitter_s, stored.misfire) == ("23:00-07:00", 0, "once")
         assert stored.ends_at == datetime(2027, 3, 3, 23, 59, 59, tzinfo=UTC)

@@ -13,7 +13,7 @@ from bot.errors import CommandError
 from bot.gateways import figures, text
 from bot.gateways.discord import hybrid
 from bot.gateways.discord.cogs.choices import personas_here
-from bot.gateways.discord.errors import acknowledge, answer
+from bot.gateways.discord.errors import acknowledge, answer, in_discords_words
 from bot.gateways.discord.permissions import allowed
 from bot.gateways.discord.views import card_parts
 from bot.posting.sender import NotSent
@@ -91,7 +91,7 @@ class PersonasCog(commands.Cog, name="Personas"):
 def _table(lines: list[str]) -> str:
     """Columns stay below each other; what does not fit is left out, and said."""
     shown, room = [], 1_900
-    for line in lines:
+    for line in map(in_discords_words, lines):
         room -= len(line) + 1
         if room < 0:
             shown.append("…")

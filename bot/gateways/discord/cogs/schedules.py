@@ -142,10 +142,16 @@ class SchedulesCog(commands.Cog, name="Schedules"):
 def _told(planned: Planned) -> str:
     """A schedule, with its next times as each reader's Discord shows them."""
     schedule = planned.schedule
-    where = "refresh" if schedule.action == "refresh" else schedule.target
+    where = "refresh" if schedule.action == "refresh" else _place(schedule.target)
     times = " · ".join(_time(moment) for moment in planned.next) or schedule.state
     mind = f"\n-# Mind: {planned.missing}" if planned.missing else ""
     return f"**{schedule.number}** @{planned.handle}, {schedule.words} → {where}\n-# {times}{mind}"
+
+
+def _place(target: str) -> str:
+    """A target, with a channel of Discord by its name, which each reader's Discord puts there."""
+    kind, _, channel = target.partition(":")
+    return f"<#{channel}>" if kind == "discord" else target
 
 
 def _tried(trial: Trial) -> str:
