@@ -33,7 +33,7 @@ HELP = """\
   fill name=Ann             send the form that is open
   reply squawk              reply to the bot's latest message
   upload FILE               post a file
-  as bea                    be somebody else; "as operator" is the owner
+  as bea                    be somebody else; "as operator" manages the server
   dm, channel               talk to the bot alone, or in the channel again
   skip 900                  push Discord's clock ahead by so many seconds
   cut                       end the bot's connection
