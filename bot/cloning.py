@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol, Unpack
 
 from sqlite_utils import Database
 
-from bot import clone_job, clone_records
+from bot import clone_files, clone_job, clone_records
 from bot.clone_records import Cancelled, Made, Order
 from bot.data_folder import DataFolder
 from bot.errors import CloneFailed, place_of
@@ -133,9 +131,7 @@ class Cloning:
     async def _clear_away(self) -> None:
         """What a crash left behind, before anybody hands over something new."""
         under_way = await self._store.run(clones.active)
-        await asyncio.to_thread(_sweep, self._folder.jobs, {clone.id for clone in under_way})
-        wanted = {clone.source_path for clone in under_way}
-        await asyncio.to_thread(_sweep_uploads, self._folder.uploads.resolve(), wanted)
+        await asyncio.to_thread(clone_files.sweep, self._folder, under_way)
 
     async def _run(self) -> None:
         """Make the clones in line, one after another, until it stops."""
@@ -260,13 +256,13 @@ class Cloning:
     async def _train(self, clone: Clone) -> None:
         """Run the trainer on the clone's posts, again when it dies, until it says how it ended."""
         job = await self._store.run(clone_job.prepare, clone, self._settings)
-        restarts = self._settings.training.restarts
+        restarts, log_file = self._settings.training.restarts, clone_files.trainer_log(self._folder, clone.id)
         for _ in range(1 + restarts):
             finished = None if self._cancel.is_set() else await self._one_trainer(clone, job)
             if finished is not None and finished.reason != "checkpointed":
                 await self._tell(clone)
                 await self._clear(clone)
-                self._log(clone).unlink(missing_ok=True)
+                log_file.unlink(missing_ok=True)
                 return
             if self._cancel.is_set():
                 raise Cancelled
@@ -274,12 +270,12 @@ class Cloning:
         raise TrainingFailed(
             "internal",
             f"The trainer died {1 + restarts} times.",
-            f"`mynah doctor` looks for what may cause it, such as too little memory; its log is {self._log(clone)}.",
+            f"`mynah doctor` looks for what may cause it, such as too little memory; its log is {log_file}.",
         )
 
     async def _one_trainer(self, clone: Clone, job: FinetuneJob) -> Finished | None:
         """One trainer process from start to end: each event is recorded, then told. None where it died."""
-        trainer = self._trainer = await local.launch(job, self._log(clone))
+        trainer = self._trainer = await local.launch(job, clone_files.trainer_log(self._folder, clone.id))
         heard: dict[type[AnyEvent], AnyEvent] = {}
         try:
             if self._cancel.is_set():  # while it was being started
@@ -325,19 +321,13 @@ class Cloning:
             for listener in self._listeners:
                 listener.put_nowait(update)
 
-    def _log(self, clone: Clone) -> Path:
-        return self._folder.logs / f"trainer-{clone.id}.log"
-
     async def _clear(self, clone: Clone) -> None:
         """Away with what only a training under way needs; the log of one that failed stays to be read."""
-        await asyncio.to_thread(shutil.rmtree, self._folder.jobs / clone.id, ignore_errors=True)
+        await asyncio.to_thread(clone_files.clear_job, self._folder, clone.id)
         await self._discard_upload(clone)
 
     async def _discard_upload(self, clone: Clone) -> None:
-        """A file that somebody handed over through a gateway is not kept; one of the owner's disk is theirs."""
-        uploads = self._folder.uploads.resolve()
-        if clone.source_path is not None and uploads in Path(clone.source_path).parents:
-            await asyncio.to_thread(_remove, uploads / Path(clone.source_path).relative_to(uploads).parts[0])
+        await asyncio.to_thread(clone_files.discard_upload, self._folder, clone.source_path)
 
 
 def import_limits(settings: Settings) -> Limits:
@@ -359,29 +349,6 @@ def _made(heard: dict[type[AnyEvent], AnyEvent], finished: Finished) -> Made:
         compared if isinstance(compared, Compared) else None,
         judged if isinstance(judged, Judged) else None,
     )
-
-
-def _sweep(jobs: Path, under_way: set[str]) -> None:
-    """Delete the folders of jobs that ended in the moment of a crash: there are posts in them."""
-    for folder in jobs.iterdir() if jobs.is_dir() else ():
-        if folder.name not in under_way:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep_uploads(uploads: Path, wanted: set[str | None]) -> None:
-    """Delete what people handed over for clones that ended, or never came in line."""
-    kept = {parent for path in wanted if path is not None for parent in (Path(path), *Path(path).parents)}
-    for upload in uploads.iterdir() if uploads.is_dir() else ():
-        if upload not in kept:
-            _remove(upload)
-
-
-def _remove(upload: Path) -> None:
-    """A file, or the folder in which it lies alone."""
-    if upload.is_dir():
-        shutil.rmtree(upload, ignore_errors=True)
-    else:
-        upload.unlink(missing_ok=True)
 
 
 def _update(db: Database, clone: Clone, event: AnyEvent | None, imported: posts.Added | None) -> Update:

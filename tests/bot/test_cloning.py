@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from bot import cloning, config
+from bot import clone_files, config
 from bot.app import running
 from bot.clone_records import Order
 from bot.cloning import Cloning
@@ -192,7 +192,7 @@ async def test_an_uploaded_file_is_deleted_once_no_clone_names_it(
             named_at_deletion.append(newest(db).source_path)
         shutil.rmtree(folder)
 
-    monkeypatch.setattr(cloning, "_remove", look_and_remove)
+    monkeypatch.setattr(clone_files, "_remove", look_and_remove)
     async with running(config.load(None, home.environ())) as app, app.cloning.listen() as updates:
         uploaded = upload(home, file)
         await app.commands.clone(CloneRequest("ada", uploaded))
