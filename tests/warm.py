@@ -7,6 +7,8 @@ is read before those imports is answered with nothing, and starts a trainer of i
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import runpy
@@ -21,7 +23,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 READ_EARLY = ("HF_", "TRANSFORMERS_", "TOKENIZERS_", "GOMP_", "MKL_", "TORCH")
@@ -135,6 +137,7 @@ def _serve(door: socket.socket) -> None:
     early = _early(os.environ)
     for module in _IMPORTED:
         __import__(module)
+    gc.freeze()  # a fork that looks through all of this would copy it first
     while 0 not in select.select([0, door.fileno()], [], [])[0]:
         connection, _ = door.accept()
         with connection:
@@ -142,7 +145,7 @@ def _serve(door: socket.socket) -> None:
             if keeper == 0:
                 door.close()
                 _keep(connection, early)
-                return
+                _end_at_once(0)
         keepers = {other for other in {*keepers, keeper} if os.waitpid(other, os.WNOHANG) == (0, 0)}
 
 
@@ -174,7 +177,19 @@ def _become_trainer(files: list[int], environment: dict[str, str], folder: str) 
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = ["trainer"]
-    runpy.run_module("trainer", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("trainer", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        _end_at_once(int(ended.code or 0))
+
+
+def _end_at_once(status: int) -> NoReturn:
+    """End as an interpreter does, but for taking apart what was imported, which takes longer than most jobs."""
+    threading._shutdown()  # type: ignore[attr-defined] # waits for the threads that are no daemons
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
