@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,15 @@ from trainer.recipes import MYNAH, Recipe
 TOKENS = 300
 """Fewer than the tiny vocabulary has."""
 
-pytestmark = pytest.mark.filterwarnings(PEFT_WARNING)
+pytestmark = [pytest.mark.filterwarnings(PEFT_WARNING), pytest.mark.usefixtures("cores")]
+
+
+@pytest.fixture(params=[1, 2], ids=["one core", "two cores"])
+def cores(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
 
 
 def _row(*sizes: int) -> Row:

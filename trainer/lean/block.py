@@ -26,9 +26,9 @@ class Sight:
 
     cos: Tensor
     sin: Tensor
-    """(T, 1, head_dim / 2)"""
+    """(T, 1, head_dim), the sines of the first half negative."""
     hidden: Tensor
-    """(T, T): 0 where a token (row) sees another (column), minus infinity elsewhere."""
+    """(group · T, T), T rows a query of a group: 0 where a token (row) sees another (column), else minus infinity."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Normed:
 
 @dataclass(frozen=True)
 class Kept:
-    """What the backward pass of a block needs. Heads first: queries (kv, group · T, dim), keys and values (kv, …)."""
+    """What the backward pass of a block needs. Heads first: queries (kv, group · T, dim), scaled, keys and values."""
 
     norm_1: Normed
     qkv: product.Kept
@@ -49,12 +49,14 @@ class Kept:
     k: Tensor
     v: Tensor
     attention: Tensor
-    """(heads, T, T)"""
+    """(kv, group · T, T)"""
     out: product.Kept
     norm_2: Normed
     gate_up: product.Kept
     gates: Tensor
     """Gate and up side by side, (T, 2 · intermediate)."""
+    opened: Tensor
+    """silu(gate), (T, intermediate)."""
     down: product.Kept
 
 
@@ -77,33 +79,38 @@ class Block:
     def learns(self) -> bool:
         return self._qkv.learns
 
+    def refresh(self) -> None:
+        """Take the adapters as they are now."""
+        for one in (self._qkv, self._out, self._gate_up, self._down):
+            one.refresh()
+
     def forward(self, x: Tensor, sight: Sight) -> tuple[Tensor, Kept | None]:
         """x (T, width) → the same, and what `backward` needs where this layer learns."""
         tokens, kv, heads, dim = len(x), self._kv, self._heads, self._dim
         normed_1, norm_1 = normalise(x, self._norm_1.weight, self._norm_1.variance_epsilon)
         qkv, kept_qkv = self._qkv.forward(normed_1)
         turned = _turn(qkv[:, : (heads + kv) * dim].view(tokens, heads + kv, dim), sight.cos, sight.sin)
-        q = turned[:, :heads].transpose(0, 1).reshape(kv, -1, dim)
+        q = turned[:, :heads].transpose(0, 1).reshape(kv, -1, dim).mul_(dim**-0.5)
         k = turned[:, heads:].transpose(0, 1).contiguous()
         v = qkv[:, (heads + kv) * dim :].view(tokens, kv, dim).transpose(0, 1).contiguous()
-        scores = torch.bmm(q, k.transpose(1, 2)).view(heads, tokens, tokens)
-        attention = scores.mul_(dim**-0.5).add_(sight.hidden).softmax(-1)
-        seen = torch.bmm(attention.view(kv, -1, tokens), v).view(heads, tokens, dim)
+        attention = torch.baddbmm(sight.hidden, q, k.transpose(1, 2)).softmax(-1)
+        seen = torch.bmm(attention, v).view(heads, tokens, dim)
         out, kept_out = self._out.forward(seen.transpose(0, 1).reshape(tokens, -1))
         middle = out.add_(x)
         normed_2, norm_2 = normalise(middle, self._norm_2.weight, self._norm_2.variance_epsilon)
         gates, kept_gates = self._gate_up.forward(normed_2)
         gate, up = gates.chunk(2, -1)
-        down, kept_down = self._down.forward(silu(gate).mul_(up))
+        opened = silu(gate)
+        down, kept_down = self._down.forward(opened * up)
         kept = None
         if kept_qkv and kept_out and kept_gates and kept_down:
-            kept = Kept(norm_1, kept_qkv, q, k, v, attention, kept_out, norm_2, kept_gates, gates, kept_down)
+            kept = Kept(norm_1, kept_qkv, q, k, v, attention, kept_out, norm_2, kept_gates, gates, opened, kept_down)
         return down.add_(middle), kept
 
     def backward(self, gradient: Tensor, kept: Kept, sight: Sight) -> Tensor:
         """Gradient of the output (T, width) → of the input; the adapters' is added to theirs."""
         through = self._down.backward(gradient, kept.down)
-        through = self._gate_up.backward(_gated_backward(through, kept.gates), kept.gate_up)
+        through = self._gate_up.backward(_gated_backward(through, kept), kept.gate_up)
         middle = normalise_backward(through, self._norm_2.weight, kept.norm_2).add_(gradient)
         through = self._attend_backward(self._out.backward(middle, kept.out), kept, sight)
         through = self._qkv.backward(through, kept.qkv)
@@ -113,12 +120,10 @@ class Block:
         """Gradient of what was seen (T, heads · dim) → of q, k and v side by side."""
         tokens, kv, heads, dim = len(gradient), self._kv, self._heads, self._dim
         above = gradient.view(tokens, heads, dim).transpose(0, 1).reshape(kv, -1, dim)
-        attention = kept.attention
-        v = torch.bmm(attention.view(kv, -1, tokens).transpose(1, 2), above)
-        wanted = torch.bmm(above, kept.v.transpose(1, 2)).view_as(attention)
-        scores = torch._softmax_backward_data(wanted, attention, -1, attention.dtype).mul_(dim**-0.5)
-        scores = scores.view(kv, -1, tokens)
-        q = torch.bmm(scores, kept.k).view(heads, tokens, dim)
+        v = torch.bmm(kept.attention.transpose(1, 2), above)
+        wanted = torch.bmm(above, kept.v.transpose(1, 2))
+        scores = torch._softmax_backward_data(wanted, kept.attention, -1, above.dtype)
+        q = torch.bmm(scores, kept.k).mul_(dim**-0.5).view(heads, tokens, dim)
         k = torch.bmm(scores.transpose(1, 2), kept.q)
         turned = _turn(torch.cat((q, k)).transpose(0, 1), sight.cos, -sight.sin)
         return torch.cat((turned.flatten(1), v.transpose(0, 1).reshape(tokens, -1)), dim=-1)
@@ -142,14 +147,14 @@ def normalise_backward(gradient: Tensor, weight: Tensor, normed: Normed) -> Tens
 def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary positions on (T, heads, dim): halves, not neighbours, are turned. Minus `sin` turns back."""
     first, second = x.chunk(2, -1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    return (x * cos).addcmul_(torch.cat((second, first), dim=-1), sin)
 
 
-def _gated_backward(gradient: Tensor, gates: Tensor) -> Tensor:
+def _gated_backward(gradient: Tensor, kept: Kept) -> Tensor:
     """Gradient of silu(gate) · up → of gate and up, side by side."""
-    gate, up = gates.chunk(2, -1)
-    both = torch.empty_like(gates)
+    gate, up = kept.gates.chunk(2, -1)
+    both = torch.empty_like(kept.gates)
     gate_gradient, up_gradient = both.chunk(2, -1)
-    torch.mul(gradient, silu(gate), out=up_gradient)
+    torch.mul(gradient, kept.opened, out=up_gradient)
     torch.ops.aten.silu_backward.grad_input(gradient * up, gate, grad_input=gate_gradient)
     return both

@@ -6,13 +6,15 @@ inner products, and asks nothing of the frozen weights. LoRA: Hu et al. 2021 (ar
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from peft.tuners.lora.layer import Linear
 from torch import Tensor
-from torch.nn.functional import linear
+
+from trainer.lean.frozen import Frozen
 
 ADAPTER = "default"
 """peft's name for the one adapter that is learned."""
@@ -20,21 +22,20 @@ ADAPTER = "default"
 
 @dataclass(frozen=True)
 class Kept:
-    """What the backward pass needs: input (T, in), inner products (T, n·rank), and the adapters that made them."""
+    """What the backward pass needs: input (T, in) and inner products (T, all ranks)."""
 
     x: Tensor
     inner: Tensor
-    down: Tensor
-    up: Tensor
 
 
 @dataclass(frozen=True)
 class _Adapter:
-    """One layer's: down (rank, in) and up (outs, rank), in fp32, and what their product is multiplied by."""
+    """One layer's: down (rank, in) and up (outs, rank), in fp32, and where they stand among those of the product."""
 
     down: Tensor
     up: Tensor
-    scale: float
+    outs: slice
+    ranks: slice
 
 
 class Product:
@@ -42,53 +43,56 @@ class Product:
 
     def __init__(self, layers: Sequence[torch.nn.Module]) -> None:
         bases = [layer.get_base_layer() if isinstance(layer, Linear) else layer for layer in layers]
-        self.frozen = _stacked([base for base in bases if isinstance(base, torch.nn.Linear)])
-        self._adapters = [_adapter(layer) for layer in layers if isinstance(layer, Linear)]
+        weight = _stacked([base for base in bases if isinstance(base, torch.nn.Linear)])
+        adapted = [layer for layer in layers if isinstance(layer, Linear)]
+        self._frozen = Frozen(weight)
+        self._adapters = _adapters(adapted)
+        self._scale = float(adapted[0].scaling[ADAPTER]) if adapted else 0.0
+        ranks = self._adapters[-1].ranks.stop if adapted else 0
+        self._down = weight.new_zeros(ranks, weight.shape[1])
+        self._up = weight.new_zeros(len(weight), ranks)
+        self._adding = threading.Lock()
 
     @property
     def learns(self) -> bool:
         return bool(self._adapters)
 
+    def refresh(self) -> None:
+        """Take the adapters as they are now, in the products' precision; each layer's up is a block of its own."""
+        for one in self._adapters:
+            self._down[one.ranks].copy_(one.down)
+            self._up[one.outs, one.ranks].copy_(one.up)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Kept | None]:
-        """x (T, in) → (T, outs). The adapters are kept in fp32 and used in x's precision."""
-        y = linear(x, self.frozen)
+        """x (T, in) → (T, outs)."""
+        y = self._frozen.forth(x)
         if not self.learns:
             return y, None
-        down = torch.cat([one.down for one in self._adapters]).to(x.dtype)
-        up = _side_by_side([one.up.to(x.dtype) * one.scale for one in self._adapters])
-        inner = x @ down.t()
-        return y.addmm_(inner, up.t()), Kept(x, inner, down, up)
+        inner = x @ self._down.t()
+        return y.addmm_(inner, self._up.t(), alpha=self._scale), Kept(x, inner)
 
     def backward(self, gradient: Tensor, kept: Kept) -> Tensor:
         """Gradient of the output (T, outs) → of the input (T, in); the adapters' is added to theirs."""
-        inner_gradient = gradient @ kept.up
+        inner_gradient = gradient @ self._up
         downs, ups = inner_gradient.t() @ kept.x, gradient.t() @ kept.inner
-        row = column = 0
-        for one in self._adapters:
-            outs, rank = one.up.shape
-            _add(one.down, downs[column : column + rank])
-            _add(one.up, ups[row : row + outs, column : column + rank], one.scale)
-            row, column = row + outs, column + rank
-        return torch.mm(gradient, self.frozen).addmm_(inner_gradient, kept.down)
+        with self._adding:
+            for one in self._adapters:
+                _add(one.down, downs[one.ranks], self._scale)
+                _add(one.up, ups[one.outs, one.ranks], self._scale)
+        return self._frozen.back(gradient).addmm_(inner_gradient, self._down, alpha=self._scale)
 
 
-def _adapter(layer: Linear) -> _Adapter:
-    down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-    assert isinstance(down, Tensor)
-    assert isinstance(up, Tensor)
-    return _Adapter(down, up, float(layer.scaling[ADAPTER]))
-
-
-def _side_by_side(ups: Sequence[Tensor]) -> Tensor:
-    """(outs, rank) of each on the diagonal: (all outs, all ranks)."""
-    if len(ups) == 1:
-        return ups[0]
-    whole = ups[0].new_zeros(sum(up.shape[0] for up in ups), sum(up.shape[1] for up in ups))
+def _adapters(layers: Sequence[Linear]) -> list[_Adapter]:
+    adapters: list[_Adapter] = []
     row = column = 0
-    for up in ups:
-        whole[row : row + up.shape[0], column : column + up.shape[1]] = up
-        row, column = row + up.shape[0], column + up.shape[1]
-    return whole
+    for layer in layers:
+        down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
+        assert isinstance(down, Tensor)
+        assert isinstance(up, Tensor)
+        outs, rank = up.shape
+        adapters.append(_Adapter(down, up, slice(row, row + outs), slice(column, column + rank)))
+        row, column = row + outs, column + rank
+    return adapters
 
 
 def _stacked(layers: Sequence[torch.nn.Linear]) -> Tensor:
@@ -101,7 +105,7 @@ def _stacked(layers: Sequence[torch.nn.Linear]) -> Tensor:
     return whole
 
 
-def _add(weight: Tensor, gradient: Tensor, scale: float = 1.0) -> None:
+def _add(weight: Tensor, gradient: Tensor, scale: float) -> None:
     if weight.grad is None:
         weight.grad = torch.empty_like(weight).copy_(gradient).mul_(scale)
     else:
