@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bot.errors import VoiceError
 from bot.voice.base import Cancelled, Utterance
+from trainer.quality.words import only_names
 
 SEEDS = 2**32 - 1
 """Seeds run below this one: llama.cpp takes 2**32 - 1 to mean a random seed."""
@@ -65,7 +66,7 @@ def draw_posts(
         used += wanted
         for sample in draw(seeds):
             post = _without(f"{prompt}{sample.continuation}", special_tokens).split("\n", 1)[0].strip()
-            says_something = post != prompt and bool(sample.continuation.strip())
+            says_something = post != prompt and bool(sample.continuation.strip()) and not only_names(post)
             if says_something and sample.tokens >= utterance.sampling.min_tokens and post not in posts:
                 posts.append(post)
     if not posts:

@@ -21,6 +21,11 @@ def words(text: str) -> list[str]:
     return [word.casefold() for word in bare if word]
 
 
+def only_names(text: str) -> bool:
+    """Whether a text is nothing but mentions and hashtags."""
+    return all(word.startswith(("@", "#")) for word in text.split())
+
+
 def runs(text: str) -> set[tuple[str, ...]]:
     """Every `COPIED_WORDS` words of a text in a row."""
     said = words(text)

@@ -11,6 +11,7 @@ from bot.gateways.discord.clone_page import SAMPLES_AT_THE_END, ClonePage
 from storage import clones, discord, evaluations, learning, personas
 from storage.errors import StorageError
 from storage.ids import utc_time
+from trainer.quality.words import only_names
 from trainer.report import QualityReport
 
 _TIMED = 5
@@ -47,8 +48,11 @@ def load_page(db: Database, clone_id: str) -> ClonePage | None:
     said = learning.samples(db, clone_id)
     last = max((sample.step for sample in said), default=0)
     if clone.state == "ready":
-        # Those without a prompt were judged, and copy nothing: they say best what it is like.
-        ended = sorted((sample for sample in said if sample.step == last), key=lambda sample: bool(sample.prompt))
+        # Those without a prompt were judged, and copy nothing: they say best what it is like, where they say something.
+        ended = sorted(
+            (sample for sample in said if sample.step == last),
+            key=lambda sample: (only_names(sample.text), bool(sample.prompt)),
+        )
         page.samples = [sample.text for sample in ended[:SAMPLES_AT_THE_END]]
     else:
         page.samples = [sample.text for sample in said[-3:]]
