@@ -9,6 +9,8 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from peft import PeftModel, load_peft_weights, set_peft_model_state_dict
@@ -21,7 +23,7 @@ from trainer.export import load_clone
 from trainer.learner import Learner, Plain, learner_of
 from trainer.lessons import Lesson
 from trainer.lifeline import Lifeline
-from trainer.loop import Run, keep_best, say_samples, to_training_precision, train
+from trainer.loop import Run, keep_best, say_samples, train
 from trainer.lora import add_adapters, whole
 from trainer.protocol import (
     AnyEvent,
@@ -65,6 +67,7 @@ def finetune(job: FinetuneJob, emit: Emit, lifeline: Lifeline) -> None:
         stopped_early = train(run)
         run.save_checkpoint()
         lifeline.checkpoint = lambda: run.state.progress.step  # all is on disk; what follows can be done again
+        keep_best(run, base)
         saved = _conclude(run, lesson, report)
         tracker.saved(job.work_dir / result.FOLDER)
         finished = Finished(
@@ -98,7 +101,7 @@ class Report:
 def _start(job: FinetuneJob, lesson: Lesson, base: Base, fingerprint: str, report: Report) -> Run:
     """The run as it begins, or goes on; says so."""
     run = _setup(job, base, lesson, fingerprint, report)
-    progress, heldout = run.state.progress, lesson.posts.heldout
+    progress = run.state.progress
     started = Started(
         job_id=job.job_id,
         device=run.place.device.type,
@@ -110,22 +113,21 @@ def _start(job: FinetuneJob, lesson: Lesson, base: Base, fingerprint: str, repor
     )
     report.tracker.started(started, run.model.config.to_dict())
     report.keep(started)
-    if progress.before_nats:
-        bits = evaluate.in_bits(progress.before_nats, heldout)
-        report.tell(Evaluated(stage="before", step=0, bits_per_byte=bits, posts=len(heldout)))
     return run
 
 
 def _conclude(run: Run, lesson: Lesson, report: Report) -> Saved:
     """Judge the best weights, and put them on disk."""
     job, posts, progress = run.job, lesson.posts, run.state.progress
-    keep_best(run)
-    run.model.float()
-    run.learner = learner_of(run.model)
-    nats = evaluate.nats(run.learner, evaluate.heldout_rows(posts.heldout, run.tokenizer, job.recipe))
+    rows = evaluate.heldout_rows(posts.heldout, run.tokenizer, job.recipe)
+    nats = evaluate.nats(run.learner, rows)
+    if isinstance(run.model, PeftModel):
+        with run.model.disable_adapter():
+            progress.before_nats = evaluate.nats(run.learner, rows)
+    before = progress.before_nats or []
     if nats:
-        bits = evaluate.in_bits(nats, posts.heldout)
-        report.keep(Evaluated(stage="after", step=progress.best_step, bits_per_byte=bits, posts=len(posts.heldout)))
+        report.keep(_evaluated("before", 0, before, posts.heldout))
+        report.keep(_evaluated("after", progress.best_step, nats, posts.heldout))
     unseen_bits = _unseen_bits(run.learner, run.tokenizer, lesson, job) if progress.previous is not None else None
     run.learner = Plain(run.model)  # a lean one holds weights that nothing needs from here on
     saved = result.save_weights(run.model, run.tokenizer, job.recipe, job.work_dir)
@@ -146,20 +148,28 @@ def _conclude(run: Run, lesson: Lesson, report: Report) -> Saved:
                 posts.heldout,
                 job,
                 job.judged_samples,
-                before=progress.before_nats or [],
+                before=before,
                 after=nats,
             )
         )
     return saved
 
 
+def _evaluated(
+    stage: Literal["before", "after"], step: int, nats: Sequence[float], posts: Sequence[corpus.CleanPost]
+) -> Evaluated:
+    return Evaluated(stage=stage, step=step, bits_per_byte=evaluate.in_bits(nats, posts), posts=len(posts))
+
+
 def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, report: Report) -> Run:
     """The model with what is trainable in it, its optimizer, the rows, and the checkpoint if there is one."""
     recipe, tokenizer = job.recipe, load_tokenizer(base)
     place = choose(job.device, "fp32" if recipe.precision == "fp32" else job.precision)
-    model = moved(load_model(base, torch.float32), place.device)
+    is_whole = recipe.method == "full"
+    # What learns stays in fp32; what is frozen is only ever multiplied.
+    model = moved(load_model(base, torch.float32 if is_whole else place.dtype), place.device)
     torch.manual_seed(job.seed)
-    trainee: Model = add_adapters(model, recipe) if recipe.method == "lora" else model
+    trainee: Model = model if is_whole else add_adapters(model, recipe)
     weights = {name: weight for name, weight in trainee.named_parameters() if weight.requires_grad}
     optimizer = torch.optim.AdamW(
         weights.values(),
@@ -175,7 +185,7 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
         job=job,
         place=place,
         model=trainee,
-        learner=learner_of(trainee),
+        learner=learner_of(trainee, mixed=is_whole and place.precision == "bf16"),
         tokenizer=tokenizer,
         rows=packing.training_rows(texts, tokenizer, recipe, lesson.order),
         quick_posts=quick,
@@ -193,11 +203,11 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
         )
     if not checkpoint.load(run.state, job.work_dir):
         progress = run.state.progress
-        # Nothing is learned yet: fresh adapters add nothing to the base.
-        progress.before_nats = evaluate.nats(run.learner, evaluate.heldout_rows(heldout, tokenizer, recipe))
+        if is_whole:  # which is the base only now; adapters can be left out at any time
+            rows = evaluate.heldout_rows(heldout, tokenizer, recipe)
+            progress.before_nats = evaluate.nats(learner_of(trainee), rows)
         if job.previous is not None:
             progress.previous = _begin_with(job, base, tokenizer, lesson, run)
-    to_training_precision(run)
     return run
 
 

@@ -18,10 +18,10 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainer import checkpoint, corpus, evaluate
-from trainer.base import Model
+from trainer.base import Base, Model, load_model, moved
 from trainer.device import Place
-from trainer.learner import Learner, learner_of
-from trainer.lora import whole
+from trainer.learner import Learner, Plain, learner_of
+from trainer.lora import add_adapters, whole
 from trainer.packing import Row
 from trainer.protocol import Evaluated, FinetuneJob, JobFailed, Sample, Step
 from trainer.recipes import Recipe
@@ -123,15 +123,6 @@ def learning_rate(recipe: Recipe, step: int, total: int) -> float:
     return recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (1.0 - left)))
 
 
-def to_training_precision(run: Run) -> None:
-    """Frozen weights in the place's precision; trained ones stay in fp32, and full training casts as it computes."""
-    for weight in run.model.parameters():
-        if not weight.requires_grad:
-            weight.data = weight.data.to(run.place.dtype)
-    mixed = run.job.recipe.method == "full" and run.place.precision == "bf16"
-    run.learner = learner_of(run.model, mixed=mixed)
-
-
 def _look(run: Run, step: int) -> None:
     """Held-out bits per byte now; keeps the best weights."""
     progress = run.state.progress
@@ -170,13 +161,19 @@ def say_samples(run: Run, speaker: PreTrainedModel, step: int) -> None:
         run.emit(Sample(step=step, prompt=prompt, text=text))
 
 
-def keep_best(run: Run) -> None:
-    """The weights of the best look, as they will be saved: adapters in half precision."""
-    with torch.no_grad():
-        for name, weight in run.state.weights.items():
-            weight.copy_(run.state.best_weights.get(name, weight))
-            if run.job.recipe.method == "lora":
-                weight.copy_(weight.half())
+@torch.no_grad()
+def keep_best(run: Run, base: Base) -> None:
+    """The model in fp32 with the weights of the best look, as they will be saved: adapters in half precision."""
+    state = run.state
+    best = {name: state.best_weights.get(name, weight) for name, weight in state.weights.items()}
+    if isinstance(run.model, PeftModel):
+        run.learner = Plain(run.model)  # a lean one holds copies of the frozen weights
+        run.model = add_adapters(moved(load_model(base, torch.float32), run.place.device), run.job.recipe)
+        best = {name: weight.half() for name, weight in best.items()}
+    for name, weight in run.model.named_parameters():
+        if name in best:
+            weight.copy_(best[name])
+    run.learner = learner_of(run.model)
 
 
 def _stations(total: int, count: int) -> set[int]:

@@ -31,7 +31,10 @@ def save_weights(model: Model, tokenizer: PreTrainedTokenizerBase, recipe: Recip
     shutil.rmtree(beside, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     if isinstance(model, PeftModel):
-        model.half().save_pretrained(str(beside))
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.data = weight.data.half()
+        model.save_pretrained(str(beside))
         (beside / "README.md").unlink(missing_ok=True)  # peft's template of a card; Mynah writes its own
     else:
         speak_like(model, tokenizer, recipe.sampling)

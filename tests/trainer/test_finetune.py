@@ -39,9 +39,9 @@ def test_events_come_in_order(lora_training: Training) -> None:
     outcome = lora_training.outcome
     assert outcome.status == 0, outcome.stderr
     names = [event.event for event in outcome.events]
-    assert names[:3] == ["counted", "started", "evaluated"]
-    assert names[-7:] == ["evaluated", "sample", "sample", "sample", "judged", "saved", "finished"]
-    assert set(names[3:-6]) == {"step", "sample", "evaluated"}
+    assert names[:3] == ["counted", "started", "step"]
+    assert names[-8:] == ["evaluated", "evaluated", "sample", "sample", "sample", "judged", "saved", "finished"]
+    assert set(names[2:-6]) == {"step", "sample", "evaluated"}
 
 
 def test_stdout_holds_events_alone_even_where_a_library_prints(lora_training: Training) -> None:

@@ -44,11 +44,11 @@ class Product:
     def __init__(self, layers: Sequence[torch.nn.Module]) -> None:
         bases = [layer.get_base_layer() if isinstance(layer, Linear) else layer for layer in layers]
         weight = _stacked([base for base in bases if isinstance(base, torch.nn.Linear)])
-        adapted = [layer for layer in layers if isinstance(layer, Linear)]
+        self._adapted = [layer for layer in layers if isinstance(layer, Linear)]
         self._frozen = Frozen(weight)
-        self._adapters = _adapters(adapted)
-        self._scale = float(adapted[0].scaling[ADAPTER]) if adapted else 0.0
-        ranks = self._adapters[-1].ranks.stop if adapted else 0
+        self._adapters = _adapters(self._adapted)
+        self._scale = float(self._adapted[0].scaling[ADAPTER]) if self._adapted else 0.0
+        ranks = self._adapters[-1].ranks.stop if self._adapters else 0
         self._down = weight.new_zeros(ranks, weight.shape[1])
         self._up = weight.new_zeros(len(weight), ranks)
         self._adding = threading.Lock()
@@ -59,6 +59,9 @@ class Product:
 
     def refresh(self) -> None:
         """Take the adapters as they are now, in the products' precision; each layer's up is a block of its own."""
+        if any(layer.disable_adapters for layer in self._adapted):
+            self._up.zero_()
+            return
         for one in self._adapters:
             self._down[one.ranks].copy_(one.down)
             self._up[one.outs, one.ranks].copy_(one.up)
