@@ -111,8 +111,10 @@ class Quotas:
         store = self._bot.app.store
         theirs = await store.run(discord_commands.asked_since, since, by=f"discord:{who.id}")
         if theirs >= settings.clones_a_day:
-            raise CommandError(f"You asked for {theirs} clones within a day.", "Ask again tomorrow.")
+            raise CommandError(f"You asked for {theirs} clone{'s' * (theirs > 1)} within a day.", "Ask again tomorrow.")
         if server_id is not None:
             here = await store.run(discord_commands.asked_since, since, within=str(server_id))
             if here >= settings.server_clones_a_day:
-                raise CommandError(f"This server asked for {here} clones within a day.", "Ask again tomorrow.")
+                raise CommandError(
+                    f"This server asked for {here} clone{'s' * (here > 1)} within a day.", "Ask again tomorrow."
+                )

@@ -72,14 +72,14 @@ def told(forgotten: Forgotten) -> tuple[str, ...]:
         return ("There was nothing of theirs to delete.",)
     names = ", ".join(f"@{handle}" for handle in forgotten.handles)
     counted = (
-        (forgotten.posts, "posts"),
-        (forgotten.versions, "clones with their weights"),
-        (forgotten.samples, "samples"),
-        (forgotten.schedules, "schedules"),
-        (forgotten.outbox, "posts in the outbox"),
-        (forgotten.consents, "consents"),
+        (forgotten.posts, "post", "posts"),
+        (forgotten.versions, "clone with its weights", "clones with their weights"),
+        (forgotten.samples, "sample", "samples"),
+        (forgotten.schedules, "schedule", "schedules"),
+        (forgotten.outbox, "post in the outbox", "posts in the outbox"),
+        (forgotten.consents, "consent", "consents"),
     )
-    what = ", ".join(f"{count:,} {name}" for count, name in counted if count)
+    what = ", ".join(f"{count:,} {one if count == 1 else several}" for count, one, several in counted if count)
     size = f" Files: {forgotten.file_bytes / _KIB:,.0f} KiB." if forgotten.file_bytes else ""
     return (
         f"Deleted: {names}{': ' if what else ''}{what}.{size}",

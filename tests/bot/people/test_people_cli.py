@@ -31,7 +31,7 @@ def test_a_clone_that_was_made_is_forgotten_to_the_last_byte(quill: Home) -> Non
     assert len(left(quill.data, MARK)) > 3
     done = quill.run("forget", f"@{MARK}", "--yes")
     assert done.returncode == 0, done.stderr
-    assert f"Deleted: @{MARK}: 90 posts, 1 clones with their weights" in done.stdout
+    assert f"Deleted: @{MARK}: 90 posts, 1 clone with its weights" in done.stdout
     assert left(quill.data, MARK) == []
     out = quill.run("optout", f"@{MARK}", "--yes")
     assert "They are never cloned here again." in out.stdout, out.stderr

@@ -141,7 +141,7 @@ async def test_a_server_has_a_quota_of_clones(app: App, settings: Settings, scen
     await app.store.run(clones.enqueue, persona.id, "mynah", "{}", "gpt2", 1, by, None)
     async with online(scene.server, LifeBot(app, tuned(settings, server_clones_a_day=1))):
         spent = await answer(scene, scene.ann.runs(scene.channel, "clone", user="somebody"))
-        assert spent == "This server asked for 1 clones within a day. Ask again tomorrow."
+        assert spent == "This server asked for 1 clone within a day. Ask again tomorrow."
         assert "There are no posts" in await answer(scene, scene.ann.runs(aviary, "clone", user="somebody"))
 
 
