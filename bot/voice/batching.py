@@ -1,4 +1,4 @@
-"""Who is decoded next: many requests on one base, token by token, in one thread on one core.
+"""Who is decoded next: many requests on one base, token by token, in one thread.
 
 A turn decodes the sequences of one persona, since llama.cpp applies adapters to a whole batch; the persona whose last
 turn is longest ago comes next, so that nobody waits for another's end. A new request enters at the next turn, a
@@ -84,10 +84,11 @@ class _Job(Generic[T]):
 
 
 class Batcher:
-    """A thread that decodes on one core. Its methods may be called from any other."""
+    """A thread that decodes, each turn on as many cores as `cores` says. Its methods may be called from any other."""
 
-    def __init__(self, base: LlamaBase, slots: int, context_tokens: int) -> None:
+    def __init__(self, base: LlamaBase, slots: int, context_tokens: int, cores: Callable[[], int] = lambda: 1) -> None:
         self._base = base
+        self._cores = cores
         self._context = base.context(slots, context_tokens)
         self._free = list(range(slots))
         self._numbers = itertools.count(1)
@@ -213,7 +214,7 @@ class Batcher:
                 outputs += wants_logits
                 rows.append(Row(sequence.ids[place], place, sequence.slot, wants_logits))
         try:
-            self._context.decode(adapter, rows)
+            self._context.decode(adapter, rows, self._cores())
         except VoiceError as error:
             for job in {sequence.job for sequence in sequences}:
                 self._end(job, error)

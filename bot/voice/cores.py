@@ -1,4 +1,8 @@
-"""A base on several cores, each of which decodes by itself: nothing there waits for another core."""
+"""A base on several cores, each of which decodes by itself, so that none waits for another; one alone has them all.
+
+Cores that share the work on one token wait for each other some thousand times. That pays for a single reply, where the
+others would be idle.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,9 @@ from bot.voice.batching import Asker, Batcher, Completion
 from bot.voice.llama_base import LlamaBase
 from trainer.recipes import Sampling
 
+_MOST_SHARING = 4
+"""With more cores, a model this small waits longer than it computes."""
+
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -21,8 +28,10 @@ class Cores:
 
     def __init__(self, base: LlamaBase, cores: int, slots: int, context_tokens: int) -> None:
         self._base = base
-        cores = min(cores, slots)
-        self._cores = [Batcher(base, -(-slots // cores), context_tokens) for _ in range(cores)]
+        self._count = min(cores, slots)
+        self._cores: list[Batcher] = []
+        for _ in range(self._count):
+            self._cores.append(Batcher(base, -(-slots // self._count), context_tokens, self._cores_each))
         self._counting = threading.Lock()
 
     def write(
@@ -53,6 +62,11 @@ class Cores:
         for batcher in self._cores:
             batcher.close()
         self._base.close()
+
+    def _cores_each(self) -> int:
+        """How many cores a token is decoded on: every one, where only one of them has something to do."""
+        busy = sum(batcher.load > 0 for batcher in self._cores)
+        return min(self._count, _MOST_SHARING) if busy == 1 else 1
 
     def _spread(self, what: Sequence[S], ask: Callable[[Batcher, Sequence[S]], Future[list[T]]]) -> list[T]:
         batchers = sorted(self._cores, key=lambda one: one.load)[: len(what)]

@@ -1,7 +1,6 @@
 """A base in llama.cpp: its vocabulary, its adapters, and contexts that decode rows of several sequences at once.
 
-A context computes on one core, and several share a base: so cores need not wait for each other, which costs more on
-models this small than it saves, above all beside a training.
+Several contexts share a base, so that each core may decode by itself; one that is alone may have more than one core.
 """
 
 from __future__ import annotations
@@ -124,7 +123,7 @@ class LlamaBase:
 
 
 class LlamaContext:
-    """What is being decoded on a base, by one core, for the one thread that calls this."""
+    """What is being decoded on a base, for the one thread that calls this."""
 
     def __init__(self, library: ctypes.CDLL, context: int, vocabulary_size: int, outputs: int) -> None:
         self._c = library
@@ -134,12 +133,16 @@ class LlamaContext:
         """Most rows of one decode that want logits."""
         self._memory = library.llama_get_memory(context)
         self._adapter: int | None = None
+        self._cores = 1
         self._rows = _Rows(ROWS)
 
-    def decode(self, adapter: int | None, rows: Sequence[Row]) -> None:
+    def decode(self, adapter: int | None, rows: Sequence[Row], cores: int = 1) -> None:
         """Put rows behind what their sequences hold. Raises VoiceError."""
         if adapter != self._adapter:
             self._apply(adapter)
+        if cores != self._cores:
+            self._c.llama_set_n_threads(self._context, cores, cores)
+            self._cores = cores
         status = self._c.llama_decode(self._context, self._rows.filled(rows))
         if status != 0:
             raise VoiceError(f"llama.cpp stopped while it was decoding ({status}).", "Try again.")

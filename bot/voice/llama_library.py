@@ -135,6 +135,7 @@ _FUNCTIONS: dict[str, tuple[Any, Sequence[Any]]] = {
     "llama_init_from_model": (Pointer, [Pointer, ContextParams]),
     "llama_free": (None, [Pointer]),
     "llama_set_adapters_lora": (_int32, [Pointer, Pointer, _size, Pointer]),
+    "llama_set_n_threads": (None, [Pointer, _int32, _int32]),
     "llama_decode": (_int32, [Pointer, Batch]),
     "llama_get_logits_ith": (Pointer, [Pointer, _int32]),
     "llama_get_memory": (Pointer, [Pointer]),
