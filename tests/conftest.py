@@ -14,16 +14,16 @@ from tests.servers.x import LocalX
 from tests.servers.x_clock import Clock
 from tests.tiny import tiny_gpt2 as make_tiny_gpt2
 from tests.tiny import tiny_llama_gguf
-from tests.warm import end_warm_trainers
+from tests.warm import end_warm_processes
 
 settings.register_profile("mynah", deadline=None, max_examples=40)  # a busy machine is no mistake of ours
 settings.load_profile("mynah")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_trainers_left() -> Iterator[None]:
+def no_warm_processes_left() -> Iterator[None]:
     yield
-    end_warm_trainers()
+    end_warm_processes()
 
 
 LONGEST_FIRST = (

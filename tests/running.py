@@ -23,7 +23,7 @@ import psutil
 from sqlite_utils import Database
 
 from storage.database import open_readonly
-from tests.warm import warm_surroundings
+from tests.warm import LIBRARIES, warm_surroundings
 
 T = TypeVar("T")
 
@@ -40,10 +40,11 @@ class Home:
     base: Path
     settings: dict[str, str] = field(default_factory=dict)
     is_warm: bool = False
-    """Whether its trainers come from tests/warm.py, with their imports done; for tests of what happens around them."""
+    """Whether its trainers, plain voices and commands that `run` from start to end come from tests/warm.py, with their
+    imports done; for tests of what happens around them."""
 
     def environ(self) -> dict[str, str]:
-        ours = ("MYNAH_", "HF_", "WANDB_")
+        ours = ("MYNAH_", "WANDB_", *LIBRARIES)  # torch sets one when it is imported here
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         own = {
             "MYNAH_DATA_DIR": str(self.data),
@@ -63,7 +64,7 @@ class Home:
         return subprocess.run(
             command,
             cwd=ROOT,
-            env=self.environ(),
+            env=self.environ() | (warm_surroundings(bots=True) if self.is_warm else {}),
             input=typed,
             capture_output=True,
             encoding="utf-8",

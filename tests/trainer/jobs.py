@@ -19,7 +19,7 @@ from typing import IO, TypeVar
 
 from transformers import PreTrainedTokenizerBase
 
-from tests.warm import WarmTrainer, warm_trainers
+from tests.warm import READ_ANEW, TRAINERS, WarmProcess, warm
 from trainer import epochs
 from trainer.corpus import CleanPost
 from trainer.packing import Row, training_rows
@@ -113,7 +113,7 @@ class Training:
 class Trainer:
     """A trainer at work on a job."""
 
-    def __init__(self, process: subprocess.Popen[str] | WarmTrainer, stdout: IO[str], stderr: IO[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | WarmProcess, stdout: IO[str], stderr: IO[str]) -> None:
         self._process = process
         self._stdout = stdout
         self._stderr = stderr
@@ -148,12 +148,17 @@ def started(
 ) -> Iterator[Trainer]:
     """`python -m trainer` with the job on its stdin, under `resource` limits; it does not outlive the block.
 
-    In an environment of its own it is a process of its own; without one, a warm one (tests/warm.py).
+    It is a warm one (tests/warm.py), kept from every Hub, unless its environment asks for more than that can be told.
     """
-    is_warm = environment is None and job.threads == 1 and sys.platform == "linux"
+    told = {"HF_HUB_OFFLINE": "1"} if environment is None else environment
+    is_warm = job.threads == 1 and sys.platform == "linux" and told.keys() <= {*READ_ANEW}
     with (
         TemporaryFile("w+", encoding="utf-8") as stderr,
-        warm_trainers().started(stderr) if is_warm else _cold(environment or {}, stderr) as (process, stdin, stdout),
+        warm(TRAINERS).trainer(stderr, told) if is_warm else _cold(environment or {}, stderr) as (
+            process,
+            stdin,
+            stdout,
+        ),
     ):
         for limited, limit in (limits or {}).items():
             resource.prlimit(process.pid, limited, (limit, limit))

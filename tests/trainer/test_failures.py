@@ -44,9 +44,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory, tiny_gpt2: Path) -> dict[
 
 def run_timed(case: Case) -> tuple[Outcome, float]:
     before = time.monotonic()
-    surroundings: dict[str, str] | None = (
-        {} if case.kind == "base_missing" else None
-    )  # warm trainers are kept from every Hub
+    surroundings: dict[str, str] | None = {} if case.kind == "base_missing" else None  # it is to ask a Hub
     return run(case.job, environment=surroundings, limits=case.limits), time.monotonic() - before
 
 
