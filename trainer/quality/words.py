@@ -11,6 +11,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 COPIED_WORDS = 8
 """So many in a row are taken from another text, not only in common with it."""
 
+_NAME = re.compile(r"[^\w@#]*[@#]")
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _APOSTROPHES = str.maketrans("’‘ʼ＇", "''''")
 
@@ -22,8 +23,8 @@ def words(text: str) -> list[str]:
 
 
 def only_names(text: str) -> bool:
-    """Whether a text is nothing but mentions and hashtags."""
-    return all(word.startswith(("@", "#")) for word in text.split())
+    """Whether a text is nothing but mentions and hashtags, in brackets or quotation marks too."""
+    return all(_NAME.match(word) for word in text.split())
 
 
 def runs(text: str) -> set[tuple[str, ...]]:

@@ -48,12 +48,11 @@ def load_page(db: Database, clone_id: str) -> ClonePage | None:
     said = learning.samples(db, clone_id)
     last = max((sample.step for sample in said), default=0)
     if clone.state == "ready":
-        # Those without a prompt were judged, and copy nothing: they say best what it is like, where they say something.
-        ended = sorted(
-            (sample for sample in said if sample.step == last),
-            key=lambda sample: (only_names(sample.text), bool(sample.prompt)),
-        )
-        page.samples = [sample.text for sample in ended[:SAMPLES_AT_THE_END]]
+        ended = [sample for sample in said if sample.step == last]
+        plain = [sample.text for sample in ended if not sample.prompt]
+        prompted = [sample.text for sample in ended if sample.prompt]
+        # After the first, which was practice, those without a prompt were judged, and copy nothing.
+        page.samples = sorted([*plain[1:], *plain[:1], *prompted], key=only_names)[:SAMPLES_AT_THE_END]
     else:
         page.samples = [sample.text for sample in said[-3:]]
     if clone.counts is not None and clone.counts.warning:

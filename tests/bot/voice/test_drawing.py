@@ -30,7 +30,7 @@ def test_what_says_nothing_new_is_drawn_again() -> None:
 
 
 def test_nothing_but_names_is_drawn_again() -> None:
-    assert posts("@bea @@cleo #tea", "@bea tea?") == ["@bea tea?"]
+    assert posts("@bea @@cleo (#tea", "@bea tea?") == ["@bea tea?"]
     assert posts("👀") == ["👀"]
     with pytest.raises(VoiceError, match="Nothing worth saying came out in 12 attempts"):
         posts("#tea")

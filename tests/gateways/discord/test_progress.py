@@ -187,15 +187,15 @@ async def test_samples_that_a_persona_never_says_on_discord_are_not_shown(quiet_
     assert [field.value for field in page.embed().fields] == ["> tea"]
 
 
-async def test_samples_that_only_name_people_come_last_when_it_is_ready(quiet_app: App, scene: Scene) -> None:
+async def test_a_ready_clone_shows_its_judged_samples_first_and_mere_names_last(quiet_app: App, scene: Scene) -> None:
     clone = (await in_line(quiet_app, scene.channel)).clone
-    for prompt, text in (("I think", "I think so"), ("", "@bea #tea"), ("", "the sea")):
+    for prompt, text in (("", "practice"), ("I think", "I think so"), ("", "(@bea #tea)"), ("", "the sea")):
         await quiet_app.store.run(learning.add_sample, clone.id, 1, prompt, text)
     for state in ("collecting", "training", "ready"):
         await quiet_app.store.run(clones.move, clone.id, state)
     page = await quiet_app.store.run(load_page, clone.id)
     assert page is not None
-    assert page.samples == ["the sea", "I think so", "@bea #tea"]
+    assert page.samples == ["the sea", "practice", "I think so", "(@bea #tea)"]
 
 
 async def test_the_line_is_told_in_threads_and_direct_messages(
