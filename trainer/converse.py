@@ -9,27 +9,32 @@ import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from trainer.base import separator_id
+from trainer.cores import Cores
 from trainer.evaluate import first_line
 from trainer.recipes import Sampling
 
-SIDE_BY_SIDE = 100
+SIDE_BY_SIDE = 50
 CROWDED = 0.75
 """Rows are packed anew once fewer than this share of them goes on."""
 
 
-@torch.no_grad()
 def converse(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int, sampling: Sampling, seed: int
 ) -> list[str]:
     """So many posts out of nothing, as the recipe samples them; the same ones for the same seed."""
     model.eval()
-    draw = torch.Generator(model.device).manual_seed(seed)
-    rows: list[list[int]] = []
-    while len(rows) < count:
-        rows += _side_by_side(model, min(SIDE_BY_SIDE, count - len(rows)), separator_id(tokenizer), sampling, draw)
-    return [first_line(str(tokenizer.decode(row, skip_special_tokens=True))) for row in rows]
+    end = separator_id(tokenizer)
+    seeds = torch.randint(2**62, (-(-count // SIDE_BY_SIDE),), generator=torch.Generator().manual_seed(seed))
+
+    def some(part: int) -> list[list[int]]:
+        draw = torch.Generator(model.device).manual_seed(int(seeds[part]))
+        return _side_by_side(model, min(SIDE_BY_SIDE, count - part * SIDE_BY_SIDE), end, sampling, draw)
+
+    parts = Cores(model.device).each(some, range(len(seeds)))
+    return [first_line(str(tokenizer.decode(row, skip_special_tokens=True))) for rows in parts for row in rows]
 
 
+@torch.no_grad()
 def _side_by_side(
     model: PreTrainedModel, count: int, end: int, sampling: Sampling, draw: torch.Generator
 ) -> list[list[int]]:

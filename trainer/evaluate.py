@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from trainer.base import Model, separator_id
+from trainer.cores import one_core
 from trainer.corpus import CleanPost
 from trainer.learner import Learner
 from trainer.packing import Row, pack, tokenize
@@ -69,7 +70,7 @@ def speak(
     seen = torch.tensor([[0] * pads + [1] * (longest - pads) for pads in before], device=model.device)
     training = model.training
     model.eval()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), one_core():
         torch.manual_seed(seed)
         outputs = model.generate(  # type: ignore[operator]
             inputs=inputs,

@@ -12,9 +12,9 @@ from torch.nn.functional import embedding, pad
 from transformers import LlamaForCausalLM
 
 from trainer import packing
+from trainer.cores import Cores, dealt
 from trainer.lean import block
 from trainer.lean.block import Block, Sight, normalise
-from trainer.lean.cores import Cores, dealt
 from trainer.lean.head import Head
 from trainer.packing import Row
 

@@ -1,4 +1,4 @@
-"""A row is shared out between the halves of a processor, and nothing of it is lost, doubled or mixed up."""
+"""Work is shared out between the halves of a processor, and nothing of it is lost, doubled or mixed up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.lean.cores import Cores, dealt
+from trainer.cores import Cores, dealt, one_core
 from trainer.lean.frozen import Frozen
 from trainer.packing import Row
 
@@ -56,6 +56,13 @@ def test_what_fails_in_a_half_is_raised(two_cores: Cores) -> None:
 
     with pytest.raises(ValueError, match="4"):
         two_cores.each(fail, [Row(((0,) * 5,)), Row(((0,) * 9,))])
+
+
+def test_the_cores_come_back_after_a_small_task(two_cores: Cores) -> None:
+    with pytest.raises(ValueError, match="small"), one_core():
+        assert torch.get_num_threads() == 1
+        raise ValueError("small")
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("is_long", [True, False])

@@ -1,19 +1,22 @@
-"""Half of a row to one half of the processor, half to the other.
+"""Half of the work to one half of the processor, half to the other.
 
-Posts of a row do not see each other, so that nothing has to be exchanged before their gradients are added up. With all
-cores in each operation they would wait for each other some thousand times a row, at operations of a few microseconds.
+Posts of a row do not see each other, nor do samples: nothing has to be exchanged before the end. With all cores in each
+operation they would wait for each other some thousand times a row, at operations of a few microseconds; and beside
+another busy process, for that one too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
 from trainer.packing import Row
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 _HALVES = 2
@@ -31,11 +34,22 @@ class Cores:
         if self.count > 1:
             self._pool = ThreadPoolExecutor(self.count, "half", torch.set_num_threads, (cores // self.count,))
 
-    def each(self, work: Callable[[Row], T], parts: Sequence[Row]) -> list[T]:
+    def each(self, work: Callable[[P], T], parts: Sequence[P]) -> list[T]:
         """What comes of each part, in order. A single one is worked at by all cores."""
         if self._pool is None or len(parts) == 1:
             return [work(part) for part in parts]
         return list(self._pool.map(work, parts))
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """What is too small to be shared is computed on one."""
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(cores)
 
 
 def dealt(row: Row, count: int) -> list[list[int]]:
