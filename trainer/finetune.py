@@ -67,7 +67,7 @@ def finetune(job: FinetuneJob, emit: Emit, lifeline: Lifeline) -> None:
         stopped_early = train(run)
         run.save_checkpoint()
         lifeline.checkpoint = lambda: run.state.progress.step  # all is on disk; what follows can be done again
-        keep_best(run, base)
+        keep_best(run)
         saved = _conclude(run, lesson, report)
         tracker.saved(job.work_dir / result.FOLDER)
         finished = Finished(
@@ -184,6 +184,7 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
     run = Run(
         job=job,
         place=place,
+        base=base,
         model=trainee,
         learner=learner_of(trainee, mixed=is_whole and place.precision == "bf16"),
         tokenizer=tokenizer,

@@ -5,7 +5,6 @@ AdamW: Loshchilov and Hutter 2019 (arXiv:1711.05101).
 
 from __future__ import annotations
 
-import copy
 import math
 import threading
 import time
@@ -22,6 +21,7 @@ from trainer.base import Base, Model, load_model, moved
 from trainer.device import Place
 from trainer.learner import Learner, Plain, learner_of
 from trainer.lora import add_adapters, whole
+from trainer.memory import give_back
 from trainer.packing import Row
 from trainer.protocol import Evaluated, FinetuneJob, JobFailed, Sample, Step
 from trainer.recipes import Recipe
@@ -43,9 +43,10 @@ class Run:
 
     job: FinetuneJob
     place: Place
+    base: Base
     model: Model
     learner: Learner
-    """How rows go through the model, in its present precision."""
+    """How rows go through the model; of frozen weights it may have taken the only copy."""
     tokenizer: PreTrainedTokenizerBase
     rows: list[Row]
     quick_posts: list[corpus.CleanPost]
@@ -106,7 +107,8 @@ def train(run: Run) -> bool:
         if due:
             run.emit(taken)
         if step in voices:
-            say_samples(run, _speaker(run.model), step)
+            say_samples(run, _speaker(run), step)
+            give_back()
         if clock.checkpoint_due():
             with clock.checkpointing():
                 run.save_checkpoint()
@@ -148,9 +150,11 @@ def _diverged(step: int, total: int) -> JobFailed:
     )
 
 
-def _speaker(model: Model) -> PreTrainedModel:
-    """A copy whose adapters are merged, which speaks in half the time; a whole model speaks itself."""
-    return whole(copy.deepcopy(model)) if isinstance(model, PeftModel) else model
+def _speaker(run: Run) -> PreTrainedModel:
+    """A whole model speaks itself; of adapters a copy does, merged, in half the time."""
+    if not isinstance(run.model, PeftModel):
+        return run.model
+    return whole(_with_adapters(run, run.place.dtype, run.state.weights))
 
 
 def say_samples(run: Run, speaker: PreTrainedModel, step: int) -> None:
@@ -161,19 +165,32 @@ def say_samples(run: Run, speaker: PreTrainedModel, step: int) -> None:
         run.emit(Sample(step=step, prompt=prompt, text=text))
 
 
-@torch.no_grad()
-def keep_best(run: Run, base: Base) -> None:
+def keep_best(run: Run) -> None:
     """The model in fp32 with the weights of the best look, as they will be saved: adapters in half precision."""
     state = run.state
     best = {name: state.best_weights.get(name, weight) for name, weight in state.weights.items()}
     if isinstance(run.model, PeftModel):
-        run.learner = Plain(run.model)  # a lean one holds copies of the frozen weights
-        run.model = add_adapters(moved(load_model(base, torch.float32), run.place.device), run.job.recipe)
+        run.learner = Plain(run.model)  # a lean one holds weights of its own
+        give_back()
         best = {name: weight.half() for name, weight in best.items()}
-    for name, weight in run.model.named_parameters():
-        if name in best:
-            weight.copy_(best[name])
+        run.model = _with_adapters(run, torch.float32, best)
+    else:
+        _put(best, run.model)
     run.learner = learner_of(run.model)
+
+
+def _with_adapters(run: Run, dtype: torch.dtype, adapters: Mapping[str, torch.Tensor]) -> PeftModel:
+    """The base as it lies on disk, with these adapters."""
+    model = add_adapters(moved(load_model(run.base, dtype), run.place.device), run.job.recipe)
+    _put(adapters, model)
+    return model
+
+
+@torch.no_grad()
+def _put(weights: Mapping[str, torch.Tensor], model: Model) -> None:
+    for name, weight in model.named_parameters():
+        if name in weights:
+            weight.copy_(weights[name])
 
 
 def _stations(total: int, count: int) -> set[int]:

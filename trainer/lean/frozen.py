@@ -20,9 +20,14 @@ class Frozen:
     """A matrix (outs, in). `is_long`: it has so many outs that nothing is won by packing it for the way back."""
 
     def __init__(self, weight: Tensor, *, is_long: bool = False) -> None:
-        self._weight = weight
         self._forth = _packed(weight)
         self._back = None if is_long else _packed(weight.t())
+        self._weight = weight.new_empty(0) if self.is_packed else weight
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether nothing needs the matrix as it was any more."""
+        return self._forth is not None and self._back is not None
 
     def forth(self, x: Tensor) -> Tensor:
         """x (T, in) → x · Wᵀ (T, outs)."""

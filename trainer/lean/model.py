@@ -43,7 +43,10 @@ def fits(model: PeftModel) -> bool:
 
 
 class Lean:
-    """A learner (see `trainer.learner`) for models that fit. It holds for as long as their weights keep their type."""
+    """A learner (see `trainer.learner`) for models that fit. It holds for as long as their weights keep their type.
+
+    Where it packs frozen weights, the model is left without them: it is of no use but for its adapters then.
+    """
 
     def __init__(self, model: PeftModel) -> None:
         llama = model.get_base_model()

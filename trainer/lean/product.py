@@ -43,9 +43,13 @@ class Product:
 
     def __init__(self, layers: Sequence[torch.nn.Module]) -> None:
         bases = [layer.get_base_layer() if isinstance(layer, Linear) else layer for layer in layers]
-        weight = _stacked([base for base in bases if isinstance(base, torch.nn.Linear)])
+        linears = [base for base in bases if isinstance(base, torch.nn.Linear)]
+        weight = _stacked(linears)
         self._adapted = [layer for layer in layers if isinstance(layer, Linear)]
         self._frozen = Frozen(weight)
+        if self._frozen.is_packed:  # which replaces the weights as they were
+            for linear in linears:
+                linear.weight.data = weight.new_empty(0)
         self._adapters = _adapters(self._adapted)
         self._scale = float(self._adapted[0].scaling[ADAPTER]) if self._adapted else 0.0
         ranks = self._adapters[-1].ranks.stop if self._adapters else 0
