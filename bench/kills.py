@@ -181,9 +181,9 @@ class Torment:
         return found
 
 
-def torment(folder: Path, kills: int, post_count: int, seed: int) -> Outcome:
-    """Kill each of the three so many times, in one data folder."""
-    home = Home(folder / "data", tiny_llama_gguf(folder / "tiny.gguf"))
+def torment(folder: Path, kills: int, post_count: int, seed: int, *, is_warm: bool = False) -> Outcome:
+    """Kill each of the three so many times, in one data folder; warm trainers have imported already."""
+    home = Home(folder / "data", tiny_llama_gguf(folder / "tiny.gguf"), is_warm=is_warm)
     torment = Torment(home, post_count, random.Random(seed))
     with ExitStack() as bots:
         mynah = bots.enter_context(Mynah.on_pipes(home))

@@ -12,8 +12,6 @@ from tests.invented import invented_posts, write_csv
 from tests.running import Home
 from tests.servers.x import LocalX
 from tests.servers.x_clock import Clock
-from tests.tiny import tiny_gpt2 as make_tiny_gpt2
-from tests.tiny import tiny_llama_gguf
 from tests.warm import end_warm_processes
 
 settings.register_profile("mynah", deadline=None, max_examples=40)  # a busy machine is no mistake of ours
@@ -68,12 +66,16 @@ def x(clock: Clock) -> Iterator[LocalX]:
 @pytest.fixture(scope="session")
 def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A GGUF file of a tiny Llama."""
+    from tests.tiny import tiny_llama_gguf  # imports torch, which many a run of a few files does without
+
     return tiny_llama_gguf(tmp_path_factory.mktemp("llama") / "tiny.gguf")
 
 
 @pytest.fixture(scope="session")
 def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny GPT-2 and its tokenizer."""
+    from tests.tiny import tiny_gpt2 as make_tiny_gpt2
+
     return make_tiny_gpt2(tmp_path_factory.mktemp("gpt2"))
 
 

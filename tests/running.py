@@ -44,7 +44,7 @@ class Home:
     imports done; for tests of what happens around them."""
 
     def environ(self) -> dict[str, str]:
-        ours = ("MYNAH_", "WANDB_", *LIBRARIES)  # torch sets one when it is imported here
+        ours = ("MYNAH_", "WANDB_", *LIBRARIES)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         own = {
             "MYNAH_DATA_DIR": str(self.data),
@@ -200,8 +200,8 @@ class Mynah:
         return self._errors.read_text("utf-8", "replace")
 
     def trainer(self, timeout_s: float = PATIENCE_S) -> psutil.Process:
-        """The trainer, once there is one."""
-        return until(lambda: self._child("trainer"), timeout_s)
+        """The trainer, once there is one; where a warm one works for it, that one, which it ends with."""
+        return until(lambda: self._at_work("trainer"), timeout_s)
 
     def voice(self, timeout_s: float = PATIENCE_S) -> psutil.Process:
         """The voice's worker, once there is one."""
@@ -226,6 +226,15 @@ class Mynah:
             with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 if module in child.cmdline():
                     return child
+        return None
+
+    def _at_work(self, module: str) -> psutil.Process | None:
+        """The child, or who works for it, whose process id its name tells (tests/warm_site)."""
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if (child := self._child(module)) and "TEST_WARM_DOORS" in child.environ():
+                said, _, pid = child.name().partition(" ")
+                return psutil.Process(int(pid)) if said == "warm" else None
+            return child
         return None
 
     def _read(self, descriptor: int) -> None:

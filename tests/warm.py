@@ -27,11 +27,11 @@ from tempfile import TemporaryDirectory
 from typing import IO, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARIES = ("HF_", "TRANSFORMERS_", "TOKENIZERS_", "GOMP_", "MKL_", "TORCH")
+LIBRARIES = ("HF_", "TRANSFORMERS_", "TOKENIZERS_", "MKL_", "TORCH")
 READ_EARLY = (*LIBRARIES, "LANG", "LC_", "TZ", "PYTHONIO")
-"""Environment variables. OMP_NUM_THREADS is for whoever asks to know: it is 1 here."""
-READ_ANEW = ("HF_TOKEN", "HF_HUB_OFFLINE")
-"""They may differ from one to the next."""
+"""Environment variables. How many threads OpenMP has and how they wait is for whoever asks to know: it has one here."""
+READ_ANEW = ("HF_TOKEN", "HF_HUB_OFFLINE", "TORCHINDUCTOR_CACHE_DIR")
+"""They may differ from one to the next; torch sets the last one itself, wherever it is imported."""
 EARLY = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
 """As the trainer says them before it imports."""
 TRAINERS = ("trainer.finetune", "trainer.judge", "trainer.adopt", "trainer.export", "trainer.score", "bot.voice.plain")

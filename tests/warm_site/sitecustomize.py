@@ -17,11 +17,14 @@ def work(door: str, command: list[str]) -> None:
         if not pid:
             os.write(2, b"tests/warm.py: the environment asks for what a warm process was not told in time.\n")
             os._exit(1)
+        with open("/proc/self/comm", "w") as name:  # for whoever looks for it (tests/running.py)
+            name.write(f"warm {pid}")
         signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         status = int(keeper.recv(16) or 1)
         if status < 0:
-            signal.signal(-status, signal.SIG_DFL)
+            if -status != signal.SIGKILL:
+                signal.signal(-status, signal.SIG_DFL)
             os.kill(os.getpid(), -status)
         os._exit(status)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bot.voice.base import Speaker
 from bot.voice.process import VoiceSettings
 from bot.voice.service import Voice
 from tests.tiny import tiny_lora
+from tests.warm import LIBRARIES, warm_surroundings
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,17 @@ class Cast:
     llamacpp: Speaker
     plain: Speaker
     adapted: Speaker
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm_plain_voices() -> Iterator[None]:
+    """Workers of the plain engine have imported torch and transformers already (tests/warm.py)."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in [name for name in os.environ if name.startswith(LIBRARIES)]:
+            monkeypatch.delenv(name)
+        for name, value in warm_surroundings().items():
+            monkeypatch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session")
