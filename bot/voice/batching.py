@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 from bot.errors import VoiceError
 from bot.voice.base import Cancelled, TextScore
 from bot.voice.llama_base import ROWS, LlamaBase, Row
+from bot.voice.pace import Pace
 from trainer.recipes import Sampling
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ class Batcher:
 
     def __init__(self, base: LlamaBase, slots: int, context_tokens: int, cores: Callable[[], int] = lambda: 1) -> None:
         self._base = base
-        self._cores = cores
+        self._pace = Pace(cores)
         self._context = base.context(slots, context_tokens)
         self._free = list(range(slots))
         self._numbers = itertools.count(1)
@@ -214,7 +215,8 @@ class Batcher:
                 outputs += wants_logits
                 rows.append(Row(sequence.ids[place], place, sequence.slot, wants_logits))
         try:
-            self._context.decode(adapter, rows, self._cores())
+            with self._pace.turn() as cores_now:
+                self._context.decode(adapter, rows, cores_now)
         except VoiceError as error:
             for job in {sequence.job for sequence in sequences}:
                 self._end(job, error)
