@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from trainer import checkpoint, corpus, evaluate
 from trainer.base import Base, Model, load_model, moved
+from trainer.cores import one_core
 from trainer.device import Place
 from trainer.learner import Learner, Plain, learner_of
 from trainer.lora import add_adapters, whole
@@ -85,7 +86,9 @@ def train(run: Run) -> bool:
         loss = run.learner.learn(row, recipe.label_smoothing)
         if not math.isfinite(loss):
             raise _diverged(step + 1, total)
-        with run.lock:
+        # Of adapters, whose tensors are many and small, a step takes 10 ms on one core, and on several as long or, where
+        # one of them is busy, thirty times as long.
+        with run.lock, one_core() if recipe.method == "lora" else nullcontext():
             torch.nn.utils.clip_grad_norm_(state.weights.values(), recipe.clip)
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
