@@ -86,8 +86,8 @@ def train(run: Run) -> bool:
         loss = run.learner.learn(row, recipe.label_smoothing)
         if not math.isfinite(loss):
             raise _diverged(step + 1, total)
-        # Of adapters, whose tensors are many and small, a step takes 10 ms on one core, and on several as long or, where
-        # one of them is busy, thirty times as long.
+        # Adapters are many and small: a step takes 10 ms on one core, and no less on several, but thirty times as long
+        # where one of them is busy.
         with run.lock, one_core() if recipe.method == "lora" else nullcontext():
             torch.nn.utils.clip_grad_norm_(state.weights.values(), recipe.clip)
             for group in state.optimizer.param_groups:
