@@ -20,16 +20,13 @@ def export(job: ExportJob, emit: Emit) -> None:
     """Write the folder beside and rename it; it must not be there yet, or be empty.
 
     Raises:
-        JobFailed: kind `bad_job` where the folder holds something.
+        JobFailed: kind `bad_job` where the folder holds something, or cannot be made.
     """
-    if job.out_dir.is_dir() and any(job.out_dir.iterdir()):
-        raise JobFailed("bad_job", f"The folder {job.out_dir} is not empty.", "Name a new folder, or empty this one.")
+    beside = _room_beside(job.out_dir)
     base = prepare(job.base, job.cache_dir, job.hub_url)
     tokenizer = load_tokenizer(base)
     model = load_clone(base, job.weights_dir)
     speak_like(model, tokenizer, job.sampling)
-    beside = job.out_dir.with_name(f".{job.out_dir.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(beside)
     tokenizer.save_pretrained(beside)
     (beside / "chat_template.jinja").unlink(missing_ok=True)  # a clone posts; it does not chat
@@ -37,6 +34,25 @@ def export(job: ExportJob, emit: Emit) -> None:
         job.out_dir.rmdir()
     beside.replace(job.out_dir)
     emit(Saved(method="export", files=tuple(describe(path) for path in sorted(job.out_dir.iterdir()))))
+
+
+def _room_beside(folder: Path) -> Path:
+    """An empty folder to write in, where this one can then take its name."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise JobFailed("bad_job", f"The folder {folder} is not empty.", "Name a new folder, or empty this one.")
+    if folder.exists() and not folder.is_dir():
+        raise JobFailed("bad_job", f"{folder} is a file, not a folder.", "Name a new folder.")
+    beside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir(parents=True)
+    except OSError as error:
+        raise JobFailed(
+            "bad_job",
+            f"The folder {folder} cannot be made ({error.strerror or type(error).__name__}).",
+            "Name a new folder where you may write.",
+        ) from error
+    return beside
 
 
 def load_clone(base: Base, weights_dir: Path | None) -> PreTrainedModel:

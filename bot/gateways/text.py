@@ -59,7 +59,8 @@ def told(update: Update) -> list[str]:
     """An update as lines; nothing for what only a progress bar shows."""
     if update.imported is not None:
         added = update.imported
-        lines = [f"{added.new:,} posts are new, {added.updated:,} changed, {added.unchanged:,} known already."]
+        new = f"{added.new:,} posts are" if added.new != 1 else "1 post is"
+        lines = [f"{new} new, {added.updated:,} changed, {added.unchanged:,} known already."]
     elif update.note:
         lines = [update.note]
     elif update.event is None and update.clone.state == "ready":

@@ -58,7 +58,7 @@ _KEPT = (
 )  # fmt: skip
 _NEVER = (
     "Messages read in a channel, and mentions on X: nothing is learned from them, and none is kept.",
-    "Files that are handed over: they are read once and deleted.",
+    "Files that are handed over: they are read once, and no copy of theirs is kept.",
     "Posts, handles or tokens in a log.",
 )
 _DELETE = (
@@ -71,8 +71,10 @@ _DELETE = (
 def notice(settings: Settings, opted_out: int) -> PrivacyNotice:
     """What holds with these settings."""
     online = settings.tracking.mode == "auto" and settings.tokens.wandb_api_key is not None
-    elsewhere = ["Training and speaking happen on this machine; no post is sent to anybody for it."]
     if online:
-        elsewhere.append("Figures and samples of each training go to Weights & Biases, to the owner's account.")
+        where = "posts, figures and samples of each training go to Weights & Biases, to the owner's account"
+    else:
+        where = "no post is sent to anybody for it"
+    elsewhere = [f"Training and speaking happen on this machine; {where}."]
     elsewhere.append("What a clone publishes, and a model that is pushed to the Hub, are where they were sent.")
     return PrivacyNotice(_KEPT, _NEVER, tuple(elsewhere), _DELETE, settings.card.contact, opted_out)

@@ -133,6 +133,17 @@ def test_folder_that_holds_something_is_left_alone(lora_training: Training, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
 
 
+def test_where_no_folder_can_be_is_said_before_anything_is_written(lora_training: Training, tmp_path: Path) -> None:
+    file = tmp_path / "diary.txt"
+    file.write_text("mine")
+    for place, said in ((file, "is a file, not a folder"), (file / "clone", "cannot be made (Not a directory)")):
+        with pytest.raises(JobFailed) as refusal:
+            export_here(lora_training, place)
+        assert refusal.value.kind == "bad_job"
+        assert said in refusal.value.message
+    assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
+
+
 def test_empty_folder_is_filled(full_training: Training, tmp_path: Path) -> None:
     (tmp_path / "clone").mkdir()
     assert (export_here(full_training, tmp_path / "clone").folder / "config.json").is_file()
