@@ -23,9 +23,9 @@ def test_posts_in_a_voice_out(tiny_llama: Path, tmp_path: Path) -> None:
             r" +90 to learn from, the newest 10 held out"
         )
         assert [int(quantity) for quantity in table.groups()] == [102, 1, 1, 100]
-        before = float(mynah.wait_for(r"held-out bits per byte before training (\d\.\d{3})")[1])
         mynah.wait_for(r"@ada step \d+/\d+  loss \d+\.\d\d  \d+ tokens/s  ETA \d+:\d\d")
         mynah.wait_for(r"@ada practises: My dream is")
+        before = float(mynah.wait_for(r"held-out bits per byte before training (\d\.\d{3})")[1])
         after = float(mynah.wait_for(r"held-out bits per byte after training (\d\.\d{3})")[1])
         assert after < before
         mynah.wait_for("@ada is ready.")
