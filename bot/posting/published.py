@@ -19,7 +19,7 @@ from bot.x.errors import Problem
 FIELDS = ["created_at", "note_tweet", "entities", "referenced_tweets"]
 """To be asked for, by their older names."""
 
-_SCHEME = re.compile(r"\bhttps?://", re.IGNORECASE)
+_SCHEME = re.compile(r"https?://", re.IGNORECASE)  # X links what comes after letters other than ours, too
 _ADDRESSEES = re.compile(r"^(@\w+\s+)+")
 _LAST_SLASH = re.compile(r"/(?=\s|$)")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.posting.published import OwnPost, compared, find
@@ -34,6 +34,7 @@ def shown(typed: str, id: str = "7", **more: object) -> OwnPost:
 
 
 @given(TYPED)
+@example("éexample.com")
 def test_post_is_recognised_as_x_shows_it(typed: str) -> None:
     assert compared(shown(typed).typed) == compared(typed)
 
