@@ -87,6 +87,13 @@ def test_no_post_sees_another(tiny_llama: Path) -> None:
     torch.testing.assert_close(together[20:], learner.costs(alone), rtol=1e-4, atol=1e-5)
 
 
+def test_no_step_is_remembered_by_the_next(tiny_llama: Path) -> None:
+    """Copies of the adapters that autograd followed would keep a trace of every step there was."""
+    learner = Lean(_adapted(tiny_llama))
+    learner.learn(ROWS["several"])
+    assert not any(getattr(one._qkv, half).requires_grad for one in learner._blocks for half in ("_down", "_up"))
+
+
 def test_gradients_add_up_over_rows(tiny_llama: Path) -> None:
     model = _adapted(tiny_llama)
     learner = Lean(model)

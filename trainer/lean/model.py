@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -63,23 +63,23 @@ class Lean:
     def learn(self, row: Row, smoothing: float = 0.0) -> float:
         """Mean loss over the row's targets, in nats; the gradients are added to the adapters' `grad`."""
         share = 1 / row.targets
-        return sum(self._each(row, lambda some: self._learn(some, share, smoothing)))
+        parts = dealt(row, self._cores.count)
+        return sum(self._each(row, parts, lambda some: self._learn(some, share, smoothing)))
 
     def costs(self, row: Row) -> Tensor:
         """What each target of the row costs, (targets,), in nats."""
         parts = dealt(row, self._cores.count)
         costs: list[Tensor] = [torch.empty(0)] * len(row.pieces)
-        for part, some in zip(parts, self._each(row, self._costs), strict=True):
+        for part, some in zip(parts, self._each(row, parts, self._costs), strict=True):
             pieces = torch.split(some, [len(row.pieces[place]) - 1 for place in part])
             for place, piece in zip(part, pieces, strict=True):
                 costs[place] = piece
         return torch.cat(costs)
 
-    def _each(self, row: Row, work: Callable[[Row], T]) -> list[T]:
-        """What comes of each core's part of the row."""
+    def _each(self, row: Row, parts: Sequence[Sequence[int]], work: Callable[[Row], T]) -> list[T]:
+        """What comes of each core's part of the row, given as places of its pieces."""
         for one in self._blocks:
             one.refresh()
-        parts = dealt(row, self._cores.count)
         return self._cores.each(work, [Row(tuple(row.pieces[place] for place in part)) for part in parts])
 
     @torch.no_grad()

@@ -61,6 +61,7 @@ class Product:
     def learns(self) -> bool:
         return bool(self._adapters)
 
+    @torch.no_grad()
     def refresh(self) -> None:
         """Take the adapters as they are now, in the products' precision; each layer's up is a block of its own."""
         if any(layer.disable_adapters for layer in self._adapted):
