@@ -9,7 +9,7 @@ from datetime import datetime
 import discord
 
 from bot.cloning import Update
-from bot.gateways.discord.lengths import cut
+from bot.gateways.discord.lengths import cut, units
 from bot.gateways.printable import printable, without_folders
 from bot.gateways.text import duration
 from bot.guard.unsaid import holds
@@ -19,9 +19,12 @@ from trainer.protocol import Compared, Counted, Evaluated, Judged, Sample, Step,
 BAR = 20
 SAMPLES_AT_THE_END = 5
 _SAMPLES_ON_THE_WAY = 3
-_SAMPLE_UNITS = 200
-_FINAL_SAMPLE_UNITS = 400
+_SAMPLE_UNITS = (200, 150)
+_FINAL_SAMPLE_UNITS = (400, 300, 250, 200, 150, 95)
+"""Each sample is cut to the first of these with which all of them fit; escaped markup takes twice its room."""
 PICTURE = "predictions.png"
+_FIELD_UNITS = 1_024
+"""Discord takes no more in a field's value."""
 ENDED = ("ready", "failed", "cancelled")
 
 _COLOURS = {
@@ -86,15 +89,14 @@ class ClonePage:
             description=cut("\n".join(self._story(figures)), 2_000),
             colour=_COLOURS[self.clone.state],
         )
-        limit = _FINAL_SAMPLE_UNITS if self.clone.state == "ready" else _SAMPLE_UNITS
+        limits = _FINAL_SAMPLE_UNITS if self.clone.state == "ready" else _SAMPLE_UNITS
         samples = [text for text in self.samples if not holds(text, self.unsaid)]
         if samples and self.clone.state in ("training", "ready"):
-            said = "\n".join(f"> {_quoted(text, limit)}" for text in samples)
             title = "It says" if self.clone.state == "ready" else "It practises"
-            shown.add_field(name=title, value=cut(said, 1_024), inline=False)
+            shown.add_field(name=title, value=_quoted(samples, limits), inline=False)
             shown.set_footer(text=f"A bot imitating @{cut(self.handle, 64)}: made up, not said by them.")
         if self.warnings and not self.has_ended:
-            shown.add_field(name="Mind", value=cut(_plain(self.warnings[-1]), 1_024), inline=False)
+            shown.add_field(name="Mind", value=cut(_plain(self.warnings[-1]), _FIELD_UNITS), inline=False)
         if picture:
             shown.set_image(url=f"attachment://{PICTURE}")
         return shown
@@ -153,5 +155,12 @@ def _plain(text: str) -> str:
     return discord.utils.escape_markdown(" ".join(printable(without_folders(text)).split()))
 
 
-def _quoted(text: str, limit: int) -> str:
-    return discord.utils.escape_markdown(cut(" ".join(printable(text).split()), limit))
+def _quoted(texts: Sequence[str], limits: Sequence[int]) -> str:
+    """A field's value with a line for each text, none of which takes another's place."""
+    lines = [" ".join(printable(text).split()) for text in texts]
+    said = ""
+    for limit in limits:
+        said = "\n".join(f"> {discord.utils.escape_markdown(cut(line, limit))}" for line in lines)
+        if units(said) <= _FIELD_UNITS:
+            break
+    return cut(said, _FIELD_UNITS)

@@ -18,6 +18,7 @@ from bot.commands import Submitted
 from bot.data_folder import DataFolder
 from bot.gateways.discord.clone_facts import Line, load_page
 from bot.gateways.discord.delivery import footer
+from bot.gateways.discord.lengths import units
 from bot.gateways.discord.views import ready_view
 from bot.requests import CloneRequest
 from bot.settings import Settings
@@ -185,6 +186,22 @@ async def test_samples_that_a_persona_never_says_on_discord_are_not_shown(quiet_
     page = await quiet_app.store.run(load_page, clone.id)
     assert page is not None
     assert [field.value for field in page.embed().fields] == ["> tea"]
+
+
+@pytest.mark.parametrize("long", ["sea " * 100, "*" * 400, "🌊" * 200])
+async def test_each_sample_of_a_ready_clone_has_its_line_however_long_they_are(
+    quiet_app: App, scene: Scene, long: str
+) -> None:
+    clone = (await in_line(quiet_app, scene.channel)).clone
+    for text in ("tea", *(f"{number} {long}" for number in range(4))):
+        await quiet_app.store.run(learning.add_sample, clone.id, 1, "", text)
+    for state in ("collecting", "training", "ready"):
+        await quiet_app.store.run(clones.move, clone.id, state)
+    page = await quiet_app.store.run(load_page, clone.id)
+    assert page is not None
+    (said,) = [field.value or "" for field in page.embed().fields]
+    assert sorted(line[:3] for line in said.splitlines()) == ["> 0", "> 1", "> 2", "> 3", "> t"]
+    assert 512 < units(said) <= 1_024
 
 
 async def test_a_ready_clone_shows_its_judged_samples_first_and_mere_names_last(quiet_app: App, scene: Scene) -> None:
