@@ -5,7 +5,6 @@ A typed request in, a frozen result out, or a MynahError whose sentences the gat
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -142,9 +141,9 @@ class Commands:
         """
         if not 1 <= request.count <= MOST_POSTS_AT_ONCE:
             raise CommandError(f"{request.count} posts cannot be said at once.", f"Ask for 1 to {MOST_POSTS_AT_ONCE}.")
+        seed = usable_seed(request.seed)
         request = await self._addressed(request)
         ready = await self._speakers.find(request.handle or await self._only_handle())
-        seed = secrets.randbelow(2**31) if request.seed is None else request.seed
         texts = await self.guarded.say(ready, request.prompt, request.count, seed, request.context)
         return Said(ready.persona.handle, ready.persona.display_name, tuple(texts), seed)
 

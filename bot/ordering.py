@@ -155,7 +155,7 @@ class Ordering:
             raise NotFound(f"There is no recipe {name!r}.", f"Known are: {', '.join(known)}.")
         recipe = known[name]
         if request.newest is not None and request.newest < 1:
-            raise CommandError(f"newest is {request.newest}.", "It is a number of posts, such as 3000.")
+            raise CommandError(f"newest is {request.newest}.", "It is a number of posts, 1 or more, such as 3000.")
         asked = {"heldout": request.heldout, "newest": request.newest}
         return recipe.model_copy(update={key: value for key, value in asked.items() if value is not None})
 

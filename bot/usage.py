@@ -41,6 +41,13 @@ def parser() -> argparse.ArgumentParser:
 _Commands = argparse._SubParsersAction  # argparse has no public name for it
 
 
+def _path(text: str) -> Path:
+    """An empty one is no path: `Path` takes it for the folder where Mynah was started."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
+
+
 def _families(commands: _Commands[argparse.ArgumentParser]) -> None:
     for family in families.FAMILIES:
         for name, form in family.forms.items():
@@ -55,7 +62,7 @@ def _families(commands: _Commands[argparse.ArgumentParser]) -> None:
 def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:
     clone = commands.add_parser("clone", help="learn a voice from a file of posts, and wait until it is ready")
     clone.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="X archive (zip or folder), CSV, JSON, or text"
+        "file", nargs="?", type=_path, metavar="FILE", help="X archive (zip or folder), CSV, JSON, or text"
     )
     clone.add_argument(
         "--source", choices=("file", "x"), default="file", help="x reads an account on X: HANDLE in place of FILE"
@@ -72,7 +79,7 @@ def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:
     blend.add_argument("--recipe", metavar="R")
     refresh = commands.add_parser("refresh", help="go on learning from what is new")
     refresh.add_argument("handle", metavar="HANDLE")
-    refresh.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a newer file of the same person's posts")
+    refresh.add_argument("file", nargs="?", type=_path, metavar="FILE", help="a newer file of the same person's posts")
     for command in (clone, refresh):
         command.add_argument("--yes", action="store_true", help="agree to what reading from X costs")
     for command in (clone, blend, refresh):
@@ -109,7 +116,7 @@ def _sharing(commands: _Commands[argparse.ArgumentParser]) -> None:
     card.add_argument("--open", action="store_true", help="show it in the browser")
     export = commands.add_parser("export", help="write a clone as a folder that transformers.pipeline loads")
     export.add_argument("handle", metavar="HANDLE")
-    export.add_argument("folder", type=Path, metavar="DIR")
+    export.add_argument("folder", type=_path, metavar="DIR")
     push = commands.add_parser("push", help="upload a clone with its card to the Hugging Face Hub; HF_TOKEN is needed")
     push.add_argument("handle", metavar="HANDLE")
     push.add_argument("--repo", metavar="NAME", help="NAME or OWNER/NAME; the handle by default")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.errors import CommandError
 from bot.gateways import families
-from bot.gateways.line import Line, path, the_handle, whole_number, yes_or_no
+from bot.gateways.line import Line, path, refuse_words, the_handle, whole_number, yes_or_no
 from bot.requests import Ask, BlendRequest, CloneRequest, RefreshRequest, SayRequest
 
 FORMS = {
@@ -41,7 +41,9 @@ _KEYS = {
     "adopt": ("as",),
     **families.keys(),
 }
+_MAY_BE_EMPTY = ("prompt", "quiet")
 _OPTION = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
+_BARE_HANDLE = re.compile(r"[\w.@-]{1,64}")
 _WEIGHT = re.compile(r"\d{1,6}(\.\d{1,6})?%?")
 
 
@@ -49,7 +51,7 @@ def parse(text: str) -> Line:
     """Take a line apart. `/` and `!` both begin a command.
 
     Raises:
-        CommandError: for an unknown command or option, with the nearest known one, or an open quote.
+        CommandError: for an unknown command or option, with the nearest known one, an empty option, or an open quote.
     """
     text = text.strip()
     if text[:1] not in ("/", "!"):
@@ -69,6 +71,8 @@ def parse(text: str) -> Line:
     for part in parts:
         option = _OPTION.fullmatch(part)
         if option and option[1] in keys:
+            if not option[2] and option[1] not in _MAY_BE_EMPTY:
+                raise CommandError(f"{option[1]}= is empty.", f"Leave it out, or write it as in {FORMS[name]}")
             options[option[1]] = option[2]
         elif option and not words:
             raise CommandError(
@@ -78,21 +82,31 @@ def parse(text: str) -> Line:
             handle = part
         else:
             words.append(part)
+    if handle is None and (place := _place_of_bare_handle(FORMS[name], words)) is not None:
+        handle = words.pop(place)
     return Line(name, handle, tuple(words), options, FORMS[name])
+
+
+def _place_of_bare_handle(form: str, words: list[str]) -> int | None:
+    """Which word is the handle without its @, by a form in which nothing else can stand there."""
+    if words and re.match(r"/\w+ @handle", form):
+        place = 0
+    elif len(words) == 2 and re.search(rf"\b{re.escape(words[0])} \[?@handle\]?( \||\]|$)", form):
+        place = 1
+    else:
+        return None
+    return place if _BARE_HANDLE.fullmatch(words[place]) else None
 
 
 def clone_request(line: Line, requested_by: str, ask: Ask | None = None) -> CloneRequest:
     """What `/clone` asks for. Raises CommandError for a value that is not allowed."""
-    words = list(line.words)
-    file = line.options.get("file") or (words.pop(0) if words else None)
-    if words:
-        raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {line.form}")
+    file = _file(line)
     source = line.options.get("source", "file")
     if source not in ("file", "archive", "x"):
         raise CommandError(f"There is no source {source!r}.", "Posts come from a file, file=PATH, or from X, source=x")
     return CloneRequest(
         handle=line.handle,
-        file=path(file) if file else None,
+        file=file,
         recipe=line.options.get("recipe"),
         heldout=yes_or_no(line, "heldout"),
         newest=whole_number(line, "newest"),
@@ -127,12 +141,16 @@ def blend_request(line: Line, requested_by: str) -> BlendRequest:
 
 def refresh_request(line: Line, requested_by: str, ask: Ask | None = None) -> RefreshRequest:
     """What `/refresh` asks for. Raises CommandError."""
-    words = list(line.words)
-    file = line.options.get("file") or (words.pop(0) if words else None)
-    if words:
-        raise CommandError(f"{words[0]!r} is one word too many.", f"The form is {line.form}")
-    seed = whole_number(line, "seed")
-    return RefreshRequest(the_handle(line), path(file) if file else None, requested_by, seed, ask)
+    return RefreshRequest(the_handle(line), _file(line), requested_by, whole_number(line, "seed"), ask)
+
+
+def _file(line: Line) -> Path | None:
+    """The file, with or without its `file=`. Raises CommandError, also where anything is left over."""
+    if (named := line.options.get("file")) is not None:
+        refuse_words(line, 0)
+        return path(named)
+    refuse_words(line, 1)
+    return path(line.words[0]) if line.words else None
 
 
 def say_request(line: Line) -> SayRequest:

@@ -27,18 +27,21 @@ class Line:
 def the_handle(line: Line) -> str:
     """The handle that a command cannot do without. Raises CommandError."""
     if line.handle is None:
-        raise CommandError(f"/{line.name} needs a handle.", f"The form is {line.form}")
+        raise CommandError(f"/{line.name} needs a handle.", f"It begins with @. The form is {line.form}")
     return line.handle
 
 
 def refuse_words(line: Line, known: int) -> None:
     """Raises CommandError where there are more words than the command takes: half a command is not done."""
     if len(line.words) > known:
-        raise CommandError(f"{line.words[known]!r} is one word too many.", f"The form is {line.form}")
+        mind = "A handle begins with @. " if line.handle is None and "@handle" in line.form else ""
+        raise CommandError(f"{line.words[known]!r} is one word too many.", f"{mind}The form is {line.form}")
 
 
 def path(text: str) -> Path:
     """A path as a person writes it, with ~ for their home. Raises CommandError."""
+    if not text:  # which `Path` takes for the folder where Mynah was started
+        raise CommandError("The path is empty.", "Name a file or a folder.")
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -54,10 +57,13 @@ def yes_or_no(line: Line, key: str) -> bool | None:
 
 
 def whole_number(line: Line, key: str) -> int | None:
-    """An option that is a number; None where it is not given. Raises CommandError."""
+    """An option that is a number; None where it is not given. What is too little or too much, its command says.
+
+    Raises CommandError.
+    """
     text = line.options.get(key)
     if text is None:
         return None
-    if not re.fullmatch(r"\d{1,10}", text):
+    if not re.fullmatch(r"[-+]?\d{1,18}", text):
         raise CommandError(f"{key} is {text!r}.", "It is a whole number, such as 5.")
     return int(text)

@@ -39,6 +39,35 @@ def test_line_is_taken_apart(typed: str, line: Line) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "handle", "words"),
+    [
+        ("/forget bad", "bad", ()),
+        ("/optout ada@example.social", "ada@example.social", ()),
+        ("/rollback ada version=2", "ada", ()),
+        ("/export ada folder", "ada", ("folder",)),
+        ("/refresh ada later.csv", "ada", ("later.csv",)),
+        ("/train cancel ada", "ada", ("cancel",)),
+        ("/consents withdraw ada", "ada", ("withdraw",)),
+        ("/schedule list ada", "ada", ("list",)),
+        ("/train cancel @ada", "@ada", ("cancel",)),
+        ("/forget two words", "two", ("words",)),
+        ("/forget 'two words'", None, ("two words",)),
+        ("/clone ada", None, ("ada",)),
+        ("/adopt ada", None, ("ada",)),
+        ("/persona mode review", None, ("mode", "review")),
+        ("/schedule add 'every day 9:30'", None, ("add", "every day 9:30")),
+        ("/drafts approve all", None, ("approve", "all")),
+        ("/drafts reject 1", None, ("reject", "1")),
+    ],
+)
+def test_handle_needs_no_at_where_nothing_else_can_stand(
+    typed: str, handle: str | None, words: tuple[str, ...]
+) -> None:
+    line = parse(typed)
+    assert (line.handle, line.words) == (handle, words)
+
+
+@pytest.mark.parametrize(
     ("typed", "request_"),
     [
         ("/say", SayRequest(None)),
@@ -46,6 +75,7 @@ def test_line_is_taken_apart(typed: str, line: Line) -> None:
         ("/say @ada My dream is", SayRequest("@ada", "My dream is")),
         ("/say @ada prompt=My dream is count=2", SayRequest("@ada", "My dream is", 2)),
         ("/say @ada prompt=", SayRequest("@ada", "")),
+        ("/say @ada count=0 seed=-1", SayRequest("@ada", "", 0, -1)),  # the command says what they may be
     ],
 )
 def test_say_takes_a_prompt_with_and_without_its_name(typed: str, request_: SayRequest) -> None:
@@ -78,8 +108,12 @@ def test_clone_takes_a_file_with_and_without_its_name(typed: str, request_: Clon
         ("/models colour=red", "/models has no option colour."),
         ('/say @ada prompt="My dream', "A quote is opened and not closed."),
         ("/say @ada count=five", "count is 'five'. It is a whole number"),
-        ("/say @ada count=-1", "count is '-1'."),
+        ("/say @ada count=5x", "count is '5x'. It is a whole number"),
         ("/clone @ada file=a.zip b.zip", "'b.zip' is one word too many."),
+        ("/clone @ada file=", "file= is empty. Leave it out, or write it as in /clone [@handle] file=PATH"),
+        ("/clone @ada ''", "The path is empty."),
+        ("/clone @ada file=a.zip recipe=", "recipe= is empty."),
+        ("/clone ada file=a.zip", "'ada' is one word too many. A handle begins with @. The form is /clone"),
         ("/clone @ada file=a.zip heldout=maybe", "heldout is 'maybe'. It is yes or no."),
         ("/clone @ada file=a.zip source=mars", "There is no source 'mars'."),
         ("/clone @ada file=~nobody-of-that-name/a.zip", "names the home of nobody known here"),

@@ -70,6 +70,13 @@ async def test_seed_that_no_training_takes_is_refused(app: App, file: Path, seed
     assert f"The seed {seed} cannot be used." in await refusal(app, CloneRequest("ada", file, seed=seed))
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+async def test_seed_that_no_voice_takes_is_refused(app: App, seed: int) -> None:
+    assert f"The seed {seed} cannot be used. It is a number from 0 to 4294967295." in await refusal(
+        app, SayRequest(bundled_handle(), seed=seed)
+    )
+
+
 async def test_clone_takes_the_handle_that_its_file_names(app: App, tmp_path: Path) -> None:
     file = write_json(tmp_path / "tweets.json", "Ada_L", invented_posts(3))
     submitted = await app.commands.clone(CloneRequest(None, file))

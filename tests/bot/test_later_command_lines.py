@@ -97,8 +97,8 @@ def test_half_a_command_is_not_done() -> None:
         refuse_words(parse("/rollback @a 2"), 0)
     with pytest.raises(CommandError, match="/versions needs a handle"):
         the_handle(parse("/versions"))
-    with pytest.raises(CommandError, match=r"version is '-1'\. It is a whole number"):
-        whole_number(parse("/rollback @a version=-1"), "version")
+    with pytest.raises(CommandError, match=r"version is 'two'\. It is a whole number"):
+        whole_number(parse("/rollback @a version=two"), "version")
     with pytest.raises(CommandError, match=r"public is 'perhaps'\. It is yes or no"):
         yes_or_no(parse("/push @a public=perhaps"), "public")
 

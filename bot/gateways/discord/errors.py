@@ -135,6 +135,8 @@ def in_words(error: BaseException, ctx: commands.Context[Any] | None) -> str:
         return f"For that you need the permission to {names}."
     if isinstance(cause, commands.CheckFailure | app_commands.CheckFailure):
         return str(cause) or "You may not do that here."
+    if isinstance(cause, commands.RangeError):
+        return f"{cause.value} is out of range: it may be {cause.minimum} to {cause.maximum}."
     if isinstance(cause, commands.UserInputError) and ctx is not None and ctx.command is not None:
         usage = f"{ctx.clean_prefix}{ctx.command.qualified_name} {ctx.command.signature}".strip()
         return f"That command is written otherwise: `{usage}`"

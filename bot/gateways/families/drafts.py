@@ -104,8 +104,8 @@ async def _persona(commands: Commands, line: Line) -> Answer:
 
 
 async def _approval(commands: Commands, line: Line) -> Answer:
-    refuse_words(line, 2)
     handle = the_handle(line)
+    refuse_words(line, 2)
     if len(line.words) == 1:
         return _moded(await commands.drafts.mode(handle))
     asked = _MODE.fullmatch(line.words[1])

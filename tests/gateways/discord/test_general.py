@@ -94,6 +94,15 @@ async def test_without_the_intent_a_mention_and_a_direct_message_are_heard(
         assert len(scene.ours()) == 1
 
 
+async def test_what_a_typed_command_cannot_take_is_told(app: App, settings: Settings, scene: Scene) -> None:
+    async with online(scene.server, LifeBot(app, settings)):
+        scene.ann.types(scene.channel, "!say ada 1984 was a year")
+        await reads(scene, "1984 is out of range: it may be 1 to 5.")
+        scene.ann.types(scene.channel, "!refresh ada file=")
+        await reads(scene, "Here a file is attached, not named.")
+    assert await app.commands.train_status() == []
+
+
 async def test_commands_are_heard_in_threads(app: App, settings: Settings, scene: Scene) -> None:
     thread = scene.server.thread(scene.channel, "birds")
     async with online(scene.server, LifeBot(app, settings)):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
 
 _MEMBER = re.compile(r"<@!?(\d+)>")
+_NAMED_FILE = re.compile(r"(?:^|\s)file=")
 _ONES_OWN = (
     "Attach a file of your own posts: Discord's data package (User Settings → Data & Privacy → Request all of my data, "
     "only *Messages* ticked), or an archive of X, Mastodon or Bluesky."
@@ -76,7 +77,7 @@ class CloningCog(commands.Cog, name="Cloning"):
             await ask_member(self._bot, ctx, member_id, asked_by(ctx), recipe)
             return
         handle = await self._whose(ctx, user, file)
-        path = await self._fetched(file)
+        path = await self._fetched(ctx, file)
         await self._submit(ctx, CloneRequest(handle, path, recipe, requested_by=asked_by(ctx)), path)
 
     @hybrid.command("blend", "One voice out of several people who are here")
@@ -102,7 +103,7 @@ class CloningCog(commands.Cog, name="Cloning"):
         await self._refuse_beyond_quota(ctx)
         if file is None:  # it may be of X, where looking costs
             self._bot.quotas.refuse_curious(ctx.author)
-        path = await self._fetched(file)
+        path = await self._fetched(ctx, file)
         await self._submit(ctx, RefreshRequest(user, path, asked_by(ctx)), path)
 
     @hybrid.group("train", "What is learning now, and who waits", fallback="status")
@@ -162,8 +163,10 @@ class CloningCog(commands.Cog, name="Cloning"):
             raise CommandError("Your own voice comes from a file of your posts.", _ONES_OWN)
         return ctx.author.name
 
-    async def _fetched(self, file: discord.Attachment | None) -> Path | None:
+    async def _fetched(self, ctx: commands.Context[Any], file: discord.Attachment | None) -> Path | None:
         if file is None:
+            if _NAMED_FILE.search(ctx.message.content):
+                raise CommandError("Here a file is attached, not named.", "Attach it, and give the command once more.")
             return None
         folder = DataFolder(self._bot.settings.data_dir).uploads.resolve()
         return await uploads.fetch(file, folder, self._bot.settings.discord.upload_mb)
