@@ -93,7 +93,9 @@ def versions_table(versions: Sequence[Version]) -> list[str]:
         )
         if clone.verdict:
             lines.append(f"           {printable(clone.verdict)}")
-    return [*lines, "* speaks for its persona; /rollback @handle version=N lets another one speak"]
+    if any(listed.speaks for listed in versions):
+        lines.append("* speaks for its persona; /rollback @handle version=N lets another one speak")
+    return lines
 
 
 def _estimate(estimate: Estimate, form: str) -> str:

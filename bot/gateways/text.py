@@ -158,7 +158,7 @@ def models_table(models: Sequence[Overview]) -> list[str]:
         )
         if model.error_message:
             lines.append(f"    {printable(model.error_message)}")
-    return [*lines, "* speaks for its persona"]
+    return [*lines, "* speaks for its persona"] if any(model.is_current for model in models) else lines
 
 
 def findings_list(findings: Sequence[Finding]) -> list[str]:

@@ -13,6 +13,7 @@ from bot import config
 from bot.app import App, running
 from bot.bundled import bundled_handle
 from bot.errors import AlreadyRunning
+from bot.gateways import figures
 from bot.requests import CloneRequest, SayRequest
 from storage.errors import MynahError
 from tests.invented import invented_posts, write_csv, write_json
@@ -106,6 +107,13 @@ async def test_clone_in_line_is_not_taken_twice_and_can_be_cancelled(app: App, f
 
     assert [(one.handle, one.state) for one in await app.commands.models() if not one.bundled] == [("ada", "cancelled")]
     assert (await app.commands.clone(CloneRequest("ada", file))).clone.version == 2
+
+
+async def test_versions_explain_the_star_only_where_there_is_one(app: App, file: Path) -> None:
+    await app.commands.clone(CloneRequest("ada", file))
+    assert "*" not in "".join(figures.versions_table(await app.commands.versions("ada")))
+    _, first, *_, legend = figures.versions_table(await app.commands.versions(bundled_handle()))
+    assert "1*" in first and legend.startswith("* speaks for its persona")
 
 
 async def test_cancel_says_where_there_is_nothing_to_cancel(app: App, file: Path) -> None:

@@ -114,6 +114,7 @@ def test_models_are_one_line_each_with_what_went_wrong_below() -> None:
     assert bea.split() == ["@bea", "2", "failed", "mynah", "–", "–", "2026-11-24", "13:05"]
     assert error.strip() == "No ."
     assert legend == "* speaks for its persona"
+    assert text.models_table([failed]) == [heading, bea, error]
 
 
 def test_no_models_say_how_to_make_one() -> None:
