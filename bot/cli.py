@@ -95,6 +95,7 @@ async def _blend(settings: Settings, options: argparse.Namespace) -> int:
         weights=tuple(options.weights or ()),
         name=options.handle,
         recipe=options.recipe,
+        newest=options.newest,
         requested_by="command line",
         seed=options.seed,
     )

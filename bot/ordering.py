@@ -79,7 +79,7 @@ class Ordering:
             raise CommandError("A blend needs two people or more.", "/blend @a @b weights 60 40")
         if len({part.id for part in parts}) < len(parts):
             raise CommandError("Somebody is named twice.", "Name each person once.")
-        recipe = self._recipe(CloneRequest(None, None, request.recipe))
+        recipe = self._recipe(CloneRequest(None, None, request.recipe, newest=request.newest))
         weights = request.weights or tuple(1.0 for _ in parts)
         if len(weights) != len(parts) or not all(0 < weight <= HEAVIEST for weight in weights):
             raise CommandError(

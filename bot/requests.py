@@ -41,6 +41,8 @@ class BlendRequest:
     name: str | None = None
     """The handle of the blend; by default those of its people, joined."""
     recipe: str | None = None
+    newest: int | None = None
+    """Learn from so many of each person's newest posts only."""
     requested_by: str = "console"
     seed: int | None = None
 

@@ -18,7 +18,7 @@ from bot.errors import NotFound
 from bot.launchers import local
 from bot.settings import Settings
 from bot.voice.base import Speaker
-from storage import clones, personas, weights
+from storage import blends, clones, personas, weights
 from storage.clones import Clone
 from storage.database import Store
 from storage.personas import Persona
@@ -122,11 +122,13 @@ def _find(db: Database, handle: str) -> Ready:
     model = weights.find_model(db, persona.current_clone_id) if persona.current_clone_id else None
     if persona.current_clone_id is None or model is None:
         under_way = [clone for clone in clones.active(db) if clone.persona_id == persona.id]
-        hint = (
-            f"It is {under_way[0].state}; it is made while `mynah run` runs."
-            if under_way
-            else f"Make one: /clone @{persona.handle} file=…"
-        )
+        people = " ".join(f"@{part.handle}" for part in blends.parts(db, persona.id))
+        if under_way:
+            hint = f"It is {under_way[0].state}; it is made while `mynah run` runs."
+        elif people:
+            hint = f"Blend its people again: /blend {people} as={persona.handle}"
+        else:
+            hint = f"Make one: /clone @{persona.handle} file=…"
         raise NotFound(f"@{persona.handle} has no ready clone.", hint)
     clone = clones.get(db, persona.current_clone_id)
     return Ready(persona, clone, model, Recipe.model_validate_json(clone.recipe_json))

@@ -77,6 +77,7 @@ def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:
     blend.add_argument("--weights", nargs="+", type=float, metavar="N", help="one for each; equal by default")
     blend.add_argument("--as", dest="handle", metavar="NAME", help="the name of the blend")
     blend.add_argument("--recipe", metavar="R")
+    blend.add_argument("--newest", type=int, metavar="N", help="learn from each one's newest N posts only")
     refresh = commands.add_parser("refresh", help="go on learning from what is new")
     refresh.add_argument("handle", metavar="HANDLE")
     refresh.add_argument("file", nargs="?", type=_path, metavar="FILE", help="a newer file of the same person's posts")

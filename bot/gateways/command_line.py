@@ -16,7 +16,7 @@ FORMS = {
     "clone": "/clone [@handle] file=PATH | source=x [depth=N] [recipe=NAME] [newest=N] [heldout=yes|no] [seed=N]",
     "say": '/say [@handle] [prompt="…"] [count=N] [seed=N]',
     "models": "/models",
-    "blend": "/blend @a @b [@c …] [weights 60 40] [as=NAME] [recipe=NAME] [seed=N]",
+    "blend": "/blend @a @b [@c …] [weights 60 40] [as=NAME] [recipe=NAME] [newest=N] [seed=N]",
     "refresh": "/refresh @handle [file=PATH] [seed=N]",
     "versions": "/versions @handle",
     "rollback": "/rollback @handle [version=N]",
@@ -33,7 +33,7 @@ FORMS = {
 _KEYS = {
     "clone": ("file", "recipe", "newest", "heldout", "seed", "source", "depth"),
     "say": ("prompt", "count", "seed"),
-    "blend": ("as", "recipe", "seed"),
+    "blend": ("as", "recipe", "newest", "seed"),
     "refresh": ("file", "seed"),
     "rollback": ("version",),
     "evaluate": ("samples", "seed"),
@@ -134,6 +134,7 @@ def blend_request(line: Line, requested_by: str) -> BlendRequest:
         weights=tuple(weights),
         name=line.options.get("as"),
         recipe=line.options.get("recipe"),
+        newest=whole_number(line, "newest"),
         requested_by=requested_by,
         seed=whole_number(line, "seed"),
     )

@@ -36,8 +36,9 @@ def _words(handles: Sequence[str]) -> Words:
     clone: Words = {"file=": {}, **{f"recipe={name}": {} for name in RECIPES}, "heldout=yes": {}, "seed=": {}}
     say: Words = {"prompt=": {}, "count=": {}, "seed=": {}}
     no_more: Words = {handle: {} for handle in handles}
+    blend: Words = {**no_more, "weights": {}, "as=": {}, "recipe=mynah": {}, "newest=": {}}
     return {
-        "/blend": {handle: {**no_more, "weights": {}, "as=": {}, "recipe=mynah": {}} for handle in handles},
+        "/blend": {handle: blend for handle in handles},
         "/refresh": {handle: {"file=": {}, "seed=": {}} for handle in handles},
         "/versions": no_more,
         "/rollback": {handle: {"version=": {}} for handle in handles},

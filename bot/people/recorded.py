@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlite_utils import Database
 
 from bot.people import grounds
-from storage import consents, personas
+from storage import blends, consents, personas
 from storage.consents import Ground, Use
 
 
@@ -18,13 +18,15 @@ class Recorded:
 
     handle: str
     ground: Ground | None
-    """None for one from before consents were kept."""
+    """None for one from before consents were kept, and for a blend."""
     scope: tuple[Use, ...]
     source: str
     asked_by: str
     at: datetime | None
     withdrawn_at: datetime | None
     words: str
+    blend_of: tuple[str, ...] = ()
+    """Handles of whom it is blended: it may be used as far as each of them agreed."""
 
 
 def recorded(db: Database) -> list[Recorded]:
@@ -33,7 +35,8 @@ def recorded(db: Database) -> list[Recorded]:
     for persona in personas.all(db):
         consent = consents.newest(db, persona.id)
         if consent is None:
-            found.append(Recorded(persona.handle, None, (), persona.source, "", None, None, ""))
+            people = tuple(part.handle for part in blends.parts(db, persona.id))
+            found.append(Recorded(persona.handle, None, (), persona.source, "", None, None, "", people))
         else:
             found.append(
                 Recorded(

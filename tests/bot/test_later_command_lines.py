@@ -22,6 +22,7 @@ from bot.requests import BlendRequest, RefreshRequest
         ("!blend @a b @c weights 50% 30% 20%", BlendRequest(("@a", "b", "@c"), (50, 30, 20))),
         ("/blend a @b weights 0.5 1.25", BlendRequest(("@b", "a"), (0.5, 1.25))),
         ("/blend @a @b as=both recipe=mynah seed=4", BlendRequest(("@a", "@b"), (), "both", "mynah", seed=4)),
+        ("/blend @a @b weights 3 1 newest=500", BlendRequest(("@a", "@b"), (3, 1), newest=500)),
         ("/blend as=both @a @b weights 1 2", BlendRequest(("@a", "@b"), (1, 2), "both")),
         ("/blend @a @b weights", BlendRequest(("@a", "@b"))),
         ("/blend", BlendRequest(())),

@@ -11,13 +11,20 @@ from bot import config
 from bot.app import App, running
 from bot.data_folder import DataFolder
 from bot.errors import CommandError, NotFound
-from bot.requests import BlendRequest, CloneRequest, RefreshRequest
+from bot.gateways.command_line import parse
+from bot.gateways.families.people import FAMILY as PEOPLE
+from bot.requests import BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from storage import blends, personas, posts
 from storage.database import Writer, open_database
 from storage.errors import MynahError
 from storage.posts import Post
 from tests.invented import invented_posts
 from tests.running import Home
+from trainer.recipes import Recipe
+
+
+async def nobody(_question: str) -> bool:
+    return False
 
 
 @pytest.fixture
@@ -50,6 +57,20 @@ async def test_blend_without_weights_is_of_equal_parts(app: App, people: Home) -
         assert [part.share for part in blends.parts(db, submitted.clone.persona_id)] == [0.5, 0.5]
 
 
+async def test_blend_is_of_the_newest_posts_where_that_is_asked(app: App) -> None:
+    submitted = await app.commands.blend(BlendRequest(("ada", "bea"), newest=70))
+    assert Recipe.model_validate_json(submitted.clone.recipe_json).newest == 70
+
+
+async def test_blend_that_is_not_ready_is_blended_again_and_stands_on_what_its_people_agreed_to(app: App) -> None:
+    submitted = await app.commands.blend(BlendRequest(("ada", "bea"), (1, 2), name="both"))
+    await app.commands.train_cancel("both")
+    with pytest.raises(NotFound, match=r"@both has no ready clone\. Blend its people again: /blend @bea @ada as=both"):
+        await app.commands.say(SayRequest(submitted.handle))
+    answered = await PEOPLE.do(app.commands, parse("/consents"), nobody)
+    assert "@both: a blend of @bea, @ada; what each agreed to holds" in answered.lines
+
+
 @pytest.mark.parametrize(
     ("request_", "told"),
     [
@@ -66,6 +87,7 @@ async def test_blend_without_weights_is_of_equal_parts(app: App, people: Home) -
         (BlendRequest(("ada", "bea"), name="pigeon_mgmt"), "@pigeon_mgmt is a person here"),
         (BlendRequest(("ada", "bea"), (60, 40), recipe="huggingtweets"), "mixes people in equal parts"),
         (BlendRequest(("ada", "bea"), recipe="best"), "There is no recipe 'best'"),
+        (BlendRequest(("ada", "bea"), newest=0), "newest is 0"),
     ],
 )
 async def test_blend_that_cannot_be_is_refused(app: App, request_: BlendRequest, told: str) -> None:

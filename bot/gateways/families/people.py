@@ -88,6 +88,9 @@ def told(forgotten: Forgotten) -> tuple[str, ...]:
 
 
 def _line(each: Recorded) -> str:
+    if each.at is None and each.blend_of:
+        people = ", ".join(f"@{handle}" for handle in each.blend_of)
+        return f"@{each.handle}: a blend of {people}; what each agreed to holds"
     if each.at is None:
         return f"@{each.handle}: no consent is recorded"
     withdrawn = f"; withdrawn on {each.withdrawn_at:%Y-%m-%d}" if each.withdrawn_at else ""
