@@ -29,6 +29,7 @@ PYTHON = VENV / "bin" / "python"
 STATE = VENV / "mynah-setup.json"
 WAIT = CHECKOUT / ".venv.lock"
 CONSTRAINTS = VENV / "constraints.txt"
+LOG = VENV / "mynah-setup.log"
 OLDEST, NEWEST = (3, 11), (3, 14)
 """Between these, every package of the lock files has a wheel."""
 
@@ -187,23 +188,33 @@ def _pip(step: Step, lock: int) -> None:
     locked = (CHECKOUT / "requirements/run.lock").read_text(encoding="utf-8").splitlines()
     pins = [line.rstrip("\\ ") for line in locked if line and line[0] not in "# "]
     CONSTRAINTS.write_text("\n".join(pins), encoding="utf-8")
-    quiet = ("--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar", "off")
+    quiet = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
     environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0", "PYTHONNOUSERSITE": "1"}
     # standard input may be a pipe of commands for Mynah, standard output belongs to it
-    status = subprocess.run(
-        [*command, *step.pip, *quiet],
-        cwd=CHECKOUT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-        pass_fds=(lock,),  # should this process be killed, the next set-up waits until pip has ended too
-        check=False,
-    ).returncode
+    with LOG.open("wb") as log:
+        status = subprocess.run(
+            [*command, *step.pip, *quiet],
+            cwd=CHECKOUT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(lock,),  # should this process be killed, the next set-up waits until pip has ended too
+            check=False,
+        ).returncode
     if status != 0:
+        print(_errors(), file=sys.stderr)
         raise SetUpFailed(
-            f"pip could not install {step.says}; what it says is above. "
+            f"pip could not install {step.says}; what it says is above, and all of it in {LOG}. "
             "Check the connection and the free disk space, and run the same command again."
         )
+
+
+def _errors() -> str:
+    """What pip said from its first error on, or else in the end."""
+    said = LOG.read_text(encoding="utf-8", errors="replace").splitlines()
+    first = next((number for number, line in enumerate(said) if line.startswith("ERROR:")), max(0, len(said) - 10))
+    return "\n".join(said[first:])
 
 
 def _suitable_python() -> str | None:

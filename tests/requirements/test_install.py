@@ -79,7 +79,7 @@ class Checkout:
         environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PIP_")},
             **{"HOME": str(self.home), "PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": "1"},
-            "PIP_FIND_LINKS": self.wheels.as_uri(),
+            "PIP_FIND_LINKS": f"{self.wheels.as_uri()} /nowhere",  # of which pip warns
         }
         return subprocess.Popen(
             [sys.executable, "requirements/install.py", level],
@@ -93,10 +93,11 @@ class Checkout:
         )
 
     def set_up(self, level: str = "run") -> str:
-        """What it said on standard error; it must succeed and leave standard output alone."""
+        """What it said on standard error, where pip adds nothing; it must succeed and leave standard output alone."""
         process = self.start(level)
         out, err = process.communicate("/quit\n", timeout=100)
         assert (process.returncode, out) == (0, ""), err
+        assert [line for line in err.splitlines() if not line.startswith("mynah set-up: ")] == []
         return err
 
     def has(self, *packages: str) -> bool:
@@ -186,8 +187,10 @@ def test_package_with_another_hash_is_refused(checkout: Checkout) -> None:
     process = checkout.start("run")
     _, said = process.communicate()
     assert process.returncode == 1
-    assert "DO NOT MATCH THE HASHES" in said
+    assert "DO NOT MATCH THE HASHES" in said and "/nowhere" not in said
+    log = checkout.state.with_name("mynah-setup.log")
     assert said.splitlines()[-1].startswith("mynah set-up: pip could not install packages that Mynah runs on")
+    assert f"all of it in {log}." in said and "/nowhere" in log.read_text("utf-8")
     assert "Traceback" not in said
 
 
