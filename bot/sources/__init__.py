@@ -63,6 +63,11 @@ def open_source(
     kinds = sorted({_kind(file, limits) for file in chosen})
     if len(kinds) > 1:
         raise SourceError(f"{name} holds files of several kinds ({', '.join(kinds)}).", "Give one of the files.")
+    if kinds == ["text"] and not _is_alone(files, name) and not text_posts.looks_like_posts(chosen[0], limits):
+        raise NoPosts(
+            f"{chosen[0].name!r} in {name} does not look like posts, one a line.",
+            f"If it is, give that file itself. {_KINDS_HINT}",
+        )
     drafts, head = _peek(_drafts(chosen, _READERS[kinds[0]], limits), name)
     person = _only_person(head, name, handle)
     posts = _posts(_of_person(drafts, person, name), kinds[0], person.handle or handle, limits)
@@ -96,9 +101,14 @@ def _archive(files: Sequence[PostFile], limits: Limits, direct_messages: bool) -
     return None
 
 
+def _is_alone(files: Sequence[PostFile], name: str) -> bool:
+    """Whether one file was handed over, and no folder or zip."""
+    return len(files) == 1 and files[0].packed is None and files[0].name == name
+
+
 def _choose(files: Sequence[PostFile], name: str) -> list[PostFile]:
     """The files that may hold posts: all JSON and CSV files of a folder or zip, or the only text in it."""
-    if len(files) == 1 and files[0].packed is None and files[0].name == name:
+    if _is_alone(files, name):
         return list(files)
     files = [file for file in files if not re.search(r"(^|/)(\.|__MACOSX/)", file.name)]
     chosen = [file for file in files if file.suffix in _JSON_NAMES | _TABLE_NAMES]

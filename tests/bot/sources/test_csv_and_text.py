@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from bot.sources import Limits, open_source
 from bot.sources.records import storable
 from storage.posts import Post
 from tests.bot.sources.archives import posts_in, texts_in, write_zip
+from tests.invented import invented_posts
 
 
 def written(folder: Path, content: str | bytes, name: str = "posts.csv") -> Path:
     path = folder / name
+    folder.mkdir(exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
@@ -74,6 +77,18 @@ def test_text_is_one_post_a_line(tmp_path: Path) -> None:
     assert [(post.text, post.kind) for post in found] == [
         ("one, two", "post"), ("three", "post"), ("RT @bob: four", "repost"), ("@bob five", "reply"),
     ]  # fmt: skip
+
+
+def test_text_in_a_zip_or_folder_is_posts_where_it_looks_like_them(tmp_path: Path) -> None:
+    posts, wrapped = invented_posts(60), textwrap.wrap(" ".join(invented_posts(60)), 70)
+    assert texts_in(write_zip(tmp_path / "posts.zip", {"ada/all.txt": "\n".join(posts), "ada/me.jpg": ""})) == posts
+    files = {"LICENSE.txt": "\n".join(wrapped), "notes.txt": "buy milk\ncall home\n"}
+    for name, text in files.items():
+        for handed in (write_zip(tmp_path / f"{name}.zip", {name: text}), written(tmp_path / "f", text, name).parent):
+            with pytest.raises(NoPosts, match=f"'{name}' in {handed.name} does not look like posts, one a line"):
+                open_source(handed)
+        assert texts_in(tmp_path / "f" / name) == text.splitlines()  # who names it says what it is
+        (tmp_path / "f" / name).unlink()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "mac_roman"])
