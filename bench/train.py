@@ -5,8 +5,9 @@ Three people's newest 1,000 kept posts. (a) `trainer`: huggingtweets' recipe in 
 LoRA on all linear layers in Trainer, eight posts a batch, one epoch; (d) `mynah`: this trainer, as the bot starts it.
 They learn from the same posts and are looked at on the same held-out posts. What is compared is the time from the start
 of the process to the best held-out bits per byte that (a) ever has; a peer's looks do not count into its time, Mynah's
-do. Mynah trains before the others and after them, and the ratios are means of both. Each training's outcome is kept
-under bench/results/train, so that a bench that was ended goes on. `python -m bench.train HANDLE…` takes other people.
+do. Between two looks, bits per byte are taken to fall evenly, for everybody. Mynah trains before the others and after
+them, and the ratios are means of both. Each training's outcome is kept under bench/results/train, so that a bench that
+was ended goes on. `python -m bench.train HANDLE…` takes other people.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 from pydantic import BaseModel
@@ -27,7 +30,7 @@ from bench import quality
 from bench.report import MB, QUICK, REPOSITORY, RESULTS, Figure, Report, at_most
 from trainer.catalog import SMOLLM2
 from trainer.device import choose
-from trainer.protocol import EVENT, Evaluated, FinetuneJob, Saved, Step
+from trainer.protocol import EVENT, Counted, Evaluated, FinetuneJob, Saved, Step
 from trainer.recipes import MYNAH
 
 PEOPLE = ("andreruffert",) if QUICK else ("andreruffert", "dril", "elonmusk")
@@ -62,12 +65,26 @@ class Outcome(BaseModel):
     """From start to end; of Mynah to the saved model, samples judged."""
     peak_bytes: float
     tokens_per_s: float
+    cpu_s: float = 0.0
+    """Of Mynah: what the whole process computed."""
+    learned: int = 0
+    """Posts that Mynah trained on."""
+    before: float = 0.0
+    """What the base has for bits per byte of all held-out posts, where Mynah trained."""
     eta_off: float = 0.0
     """How far the estimate after the first tenth was off, as a share of what was left."""
 
     def reached(self, bits: float) -> float | None:
-        """Seconds to a look that is as good."""
-        return next((look.seconds for look in self.looks if look.bits <= bits), None)
+        """Seconds until it was as good, between two looks by a straight line; None where it never was."""
+        earlier: Look | None = None
+        for look in self.looks:
+            if look.bits <= bits:
+                if earlier is None:
+                    return look.seconds
+                share = (earlier.bits - bits) / (earlier.bits - look.bits)
+                return earlier.seconds + share * (look.seconds - earlier.seconds)
+            earlier = look
+        return None
 
 
 def main(handles: Sequence[str]) -> int:
@@ -83,7 +100,8 @@ def main(handles: Sequence[str]) -> int:
         job = _job(handle)
         outcomes[handle] = {}
         for peer in (MYNAH_FIRST, *reversed(PEERS), MYNAH_LAST):
-            outcome = _kept(handle, peer, job)
+            work = mynah if peer in (MYNAH_FIRST, MYNAH_LAST) else partial(_peer, peer)
+            outcome = kept(WORK / handle / f"{peer}.json", partial(work, job))
             outcomes[handle][peer] = outcome
             report.say(
                 f"@{handle}, {peer}: {outcome.best:.4f} bits per byte; "
@@ -131,6 +149,11 @@ def _job(handle: str) -> FinetuneJob:
         posts.parent.mkdir(parents=True, exist_ok=True)
         lines = (quality.WORK / handle / "posts.jsonl").read_text("utf-8").splitlines(keepends=True)
         posts.write_text("".join(lines[-QUICK_POSTS:]), "utf-8")
+    return job_on(handle, posts, WORK / handle / "work")
+
+
+def job_on(handle: str, posts: Path, work_dir: Path) -> FinetuneJob:
+    """A training of the base by Mynah's recipe on posts as a job has them."""
     return FinetuneJob(
         job_id=handle,
         base=SMOLLM2.name,
@@ -139,19 +162,18 @@ def _job(handle: str) -> FinetuneJob:
         parent_pid=os.getpid(),
         persona=handle,
         posts=posts,
-        work_dir=WORK / handle / "work",
+        work_dir=work_dir,
         recipe=MYNAH,
         seed=SEED,
         min_characters=0,
     )
 
 
-def _kept(handle: str, peer: str, job: FinetuneJob) -> Outcome:
-    file = WORK / handle / f"{peer}.json"
+def kept(file: Path, make: Callable[[], Outcome]) -> Outcome:
+    """The outcome that the file has from an earlier run, or a new one."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        outcome = _mynah(job) if peer in (MYNAH_FIRST, MYNAH_LAST) else _peer(peer, job)
-        file.write_text(outcome.model_dump_json(indent=2), "utf-8")
+        file.write_text(make().model_dump_json(indent=2), "utf-8")
     return Outcome.model_validate_json(file.read_text("utf-8"))
 
 
@@ -179,11 +201,11 @@ def _peer(peer: str, job: FinetuneJob) -> Outcome:
     )
 
 
-def _mynah(job: FinetuneJob) -> Outcome:
+def mynah(job: FinetuneJob) -> Outcome:
     """One training by the real entry point; every event with its time."""
     shutil.rmtree(job.work_dir, ignore_errors=True)
     began = time.monotonic()
-    with (WORK / "mynah.log").open("a") as log:
+    with job.work_dir.with_suffix(".log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "trainer"],
             stdin=subprocess.PIPE,
@@ -200,13 +222,14 @@ def _mynah(job: FinetuneJob) -> Outcome:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"The trainer failed: {events[-1] if events else 'no word'}; see {WORK / 'mynah.log'}.")
+        sys.exit(f"The trainer failed: {events[-1] if events else 'no word'}; see {log.name}.")
     looks = [
         Look(step=event.step, seconds=at, bits=event.bits_per_byte)
         for at, event in events
         if isinstance(event, Evaluated) and event.stage == "during"
     ]
-    (after,) = [event for _, event in events if isinstance(event, Evaluated) and event.stage == "after"]
+    measured = {event.stage: event.bits_per_byte for _, event in events if isinstance(event, Evaluated)}
+    (counted,) = [event for _, event in events if isinstance(event, Counted)]
     steps = [(at, event) for at, event in events if isinstance(event, Step)]
     total = steps[-1][1].of
     tenth_at, tenth = next((at, step) for at, step in steps if step.step >= total / 10)
@@ -214,10 +237,13 @@ def _mynah(job: FinetuneJob) -> Outcome:
     left = steps[-1][0] - tenth_at
     return Outcome(
         looks=looks,
-        best=after.bits_per_byte,
+        best=measured["after"],
+        before=measured["before"],
         seconds=saved_at,
         peak_bytes=usage.ru_maxrss * 1024,
         tokens_per_s=statistics.median(step.tokens_per_s for _, step in steps),
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        learned=counted.train,
         eta_off=abs(tenth.eta_s - left) / left,
     )
 
