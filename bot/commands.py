@@ -203,7 +203,7 @@ class Commands:
         """Bring in a model that was made elsewhere.
 
         Raises:
-            CommandError, StorageError, TrainerFailed.
+            CommandError, NoConsent, OptedOut, StorageError, TrainerFailed.
         """
         _refuse_unwritable("model", origin)
         return await sharing.adopt(self._settings, self._store, origin, handle, requested_by)

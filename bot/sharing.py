@@ -12,11 +12,11 @@ from sqlite_utils import Database
 
 from bot.cards import card_job
 from bot.data_folder import DataFolder
-from bot.errors import CommandError, TrainerFailed
+from bot.errors import CommandError, OptedOut, TrainerFailed
 from bot.launchers import local
 from bot.settings import Settings
 from bot.speakers import Speakers
-from storage import clones, personas, weights
+from storage import clones, consents, optouts, personas, weights
 from storage.clones import Clone
 from storage.database import Store
 from storage.errors import StorageError
@@ -26,6 +26,8 @@ from trainer.protocol import Adopted, AdoptJob, Pushed, PushJob, Saved
 from trainer.recipes import HUGGINGTWEETS, Recipe
 
 __all__ = ["Newcomer", "adopt", "push"]
+
+_SOURCE = "adopted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,10 @@ async def adopt(settings: Settings, store: Store, origin: str, handle: str | Non
     """Bring in a causal LM or an adapter, from a folder or the Hub, as a persona that can speak.
 
     Raises:
-        CommandError, StorageError, TrainerFailed.
+        CommandError, NoConsent, OptedOut, StorageError, TrainerFailed.
     """
-    if handle is not None:
-        personas.normalise_handle(handle)  # refused before anything is fetched
+    if handle is not None:  # refused before anything is fetched
+        await store.run(_refuse_opted_out, personas.normalise_handle(handle))
     folder = DataFolder(settings.data_dir)
     work_dir = folder.jobs / f"adopt-{new_id()}"
     job = AdoptJob(
@@ -117,6 +119,12 @@ async def adopt(settings: Settings, store: Store, origin: str, handle: str | Non
         return await store.run(_take_in, name, adopted, saved, requested_by)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
+
+
+def _refuse_opted_out(db: Database, *names: str) -> None:
+    """Raises OptedOut where one of them, such as what the model's card calls itself, is not to be imitated."""
+    if any(optouts.names(db, name.removeprefix("@").lower()) for name in names if name):
+        raise OptedOut("This person has opted out: their voice is not brought in here.", "Please respect it.")
 
 
 def _own_handle(adopted: Adopted, origin: str) -> str:
@@ -142,11 +150,14 @@ def _in_full(origin: str) -> str:
 def _take_in(db: Database, handle: str, adopted: Adopted, saved: Saved, requested_by: str) -> Newcomer:
     """Persona, clone and weights, in one transaction; it speaks at once."""
     assert saved.method in ("lora", "full")
+    _refuse_opted_out(db, handle, adopted.handle)
     recipe: Recipe = HUGGINGTWEETS.model_copy(
         update={"name": "adopted", "summary": "Made elsewhere.", "method": saved.method, "sampling": adopted.sampling}
     )
     with db.atomic():
-        persona = personas.ensure(db, handle, adopted.display_name)
+        source = _SOURCE if personas.find(db, handle) is None else ""
+        persona = personas.ensure(db, handle, adopted.display_name, source)
+        consents.refuse_beyond(db, persona.id, "speak")
         before = clones.get(db, persona.current_clone_id) if persona.current_clone_id else None
         clone = clones.enqueue(
             db, persona.id, recipe.name, recipe.model_dump_json(), adopted.base, 0, requested_by, None
@@ -157,5 +168,7 @@ def _take_in(db: Database, handle: str, adopted: Adopted, saved: Saved, requeste
         clone = clones.move(
             db, clone.id, "ready", base_hash=adopted.base_hash, verdict="It was adopted, and speaks as it is."
         )
+        if consents.newest(db, persona.id) is None:
+            consents.record(db, persona.id, "owner", persona.handle, requested_by, _SOURCE, clone_id=clone.id)
         personas.set_current(db, persona.id, clone.id)
     return Newcomer(persona.handle, clone, before.version if before else None)

@@ -18,6 +18,7 @@ _NAMES = {
     "json": "JSON file",
     "text": "text file",
     "example": "example account",
+    "adopted": "model made elsewhere",
 }
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot.data_folder import DataFolder
-from storage import clones, personas
-from storage.database import check
+from storage import clones, consents, optouts, personas
+from storage.database import check, open_database
 from tests.running import Home
 from tests.servers.hub import LocalHub
 from tests.trainer.hub_jobs import TOKEN, USER
@@ -100,6 +100,9 @@ def test_adopted_version_says_where_it_came_from(shared: Shared) -> None:
         echo = personas.find(db, "echo")
         assert echo is not None
         (clone,) = clones.of_persona(db, echo.id)
+        consent = consents.newest(db, echo.id)
+    assert consent is not None
+    assert (consent.ground, consent.source, consent.clone_id) == ("owner", "adopted", clone.id)
     assert (clone.recipe, clone.state, clone.verdict) == ("adopted", "ready", "It was adopted, and speaks as it is.")
     assert echo.current_clone_id == clone.id
 
@@ -116,6 +119,26 @@ def test_huggingtweets_bot_of_2021_goes_on_speaking_here(home: Home, tiny_gpt2: 
     assert persona is not None
     assert persona.display_name == "Some Body"
     assert files_below(DataFolder(home.data).jobs) == []
+
+
+def test_who_opted_out_or_took_their_consent_back_is_not_brought_in(ada: Home, tiny_gpt2: Path, tmp_path: Path) -> None:
+    folder = huggingtweets_bot(tmp_path / "old bot", tiny_gpt2)
+    db = open_database(DataFolder(ada.data).database)
+    optouts.add(db, [optouts.digest("some_body", optouts.ensure_salt(db))])
+    persona = personas.ensure(db, "ada")
+    consents.record(db, persona.id, "owner", "ada", "console", "csv")
+    consents.withdraw(db, persona.id)
+    db.close()
+    done = ada.run("run", typed=f"/adopt not-even/fetched as=Some_Body\n/adopt '{folder}' as=echo\n")
+    assert done.returncode == 1
+    assert done.stderr == 2 * "This person has opted out: their voice is not brought in here. Please respect it.\n"
+    (folder / "README.md").unlink()  # which says whose voice it is
+    done = ada.run("adopt", str(folder), "--as", "ada")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("mynah: @ada withdrew their consent")
+    with ada.database() as db:
+        assert {persona.handle for persona in personas.all(db)} == {"ada", "pigeon_mgmt"}
+        assert len(clones.of_persona(db, persona.id)) == 1
 
 
 @pytest.mark.parametrize(
