@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping
 
@@ -60,9 +61,16 @@ def _problems(name: str, table: object) -> Iterator[str]:
 
 
 def _recipe(name: str, table: Mapping[str, object]) -> Recipe:
-    base = RECIPES[str(table.get(_BASED_ON, MYNAH.name))].model_dump()
+    based_on = str(table.get(_BASED_ON, MYNAH.name))
+    base = RECIPES[based_on].model_dump()
     given = table.get("sampling", {})
     assert isinstance(given, Mapping)  # `_problems` saw to it
     sampling = base["sampling"] | dict(given)
     own = {key: value for key, value in table.items() if key != _BASED_ON}
-    return Recipe.model_validate(base | {"summary": "Yours."} | own | {"name": name, "sampling": sampling})
+    changed = [
+        f"{key} {json.dumps(value, default=str)}"
+        for key, value in (*own.items(), *given.items())
+        if key not in ("sampling", "summary") and value != (base | base["sampling"])[key]
+    ]
+    summary = f"Like {based_on}, but for {', '.join(changed)}." if changed else f"Like {based_on}."
+    return Recipe.model_validate(base | {"summary": summary} | own | {"name": name, "sampling": sampling})
