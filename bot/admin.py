@@ -63,7 +63,7 @@ class Admin:
 def _stats(db: Database, now: datetime) -> Stats:
     stops = [switch for switch in switches.all(db) if switch.name == switches.PAUSE or switch.name.startswith("halt:")]
     return Stats(
-        personas=len(personas.all(db)),
+        personas=len(personas.known(db)),
         clones=len(clones.overview(db)),
         in_line=len(clones.active(db)),
         posts=outbox.counts(db),

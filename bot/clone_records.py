@@ -129,10 +129,7 @@ def import_posts(
     assert clone.source_path is not None
     persona = personas.get(db, clone.persona_id)
     source = open_source(Path(clone.source_path), author=persona.handle, limits=limits, direct_messages=direct_messages)
-    if source.handle is not None and optouts.names(db, source.handle.lower()):
-        raise OptedOut(
-            "The file is of a person who has opted out.", "Their voice is not learned here; please respect it."
-        )
+    refuse_opted_out(db, source.handle)
     with db.atomic():
         added = posts.add(db, persona.id, _until(cancel, source.posts))
         personas.ensure(db, persona.handle, display_name=source.display_name or "", source=source.kind)
@@ -151,6 +148,14 @@ def import_posts(
             consents.take_agreement(db, member) if member else None,
         )
     return added
+
+
+def refuse_opted_out(db: Database, named: str | None) -> None:
+    """Raises OptedOut where the one whom a file names is not to be learned from, whatever the clone is called."""
+    if named is not None and optouts.names(db, named.lower()):
+        raise OptedOut(
+            "The file is of a person who has opted out.", "Their voice is not learned here; please respect it."
+        )
 
 
 def _until(cancel: threading.Event, imported: Iterator[Post]) -> Iterator[Post]:

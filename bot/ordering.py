@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from pathlib import Path
+from typing import NoReturn
 
 from sqlite_utils import Database
 
+from bot import clone_records
 from bot.clone_records import Order
 from bot.cloning import import_limits
 from bot.errors import CommandError, NotFound
@@ -47,10 +49,10 @@ class Ordering:
         if request.source == "x":
             return await self._clone_from_x(request, recipe)
         file = request.file
-        if file is not None:
-            await asyncio.to_thread(_refuse_missing, file)
-        handle = request.handle or await self._handle_in(file)
+        named = None if file is None else await self._named_in(file, request.handle)
+        handle = request.handle or named or _refuse_nameless(file)
         await self._people.refuse_opted_out(handle)
+        await self._store.run(clone_records.refuse_opted_out, named)
         await self._refuse_blend(handle)
         if file is not None:
             await self._people.refuse_strangers(handle, request.requested_by)
@@ -106,7 +108,8 @@ class Ordering:
         await self._people.refuse_opted_out(ready.persona.handle)
         await self._refuse_blend(ready.persona.handle)
         if request.file is not None:
-            await asyncio.to_thread(_refuse_missing, request.file)
+            named = await self._named_in(request.file, ready.persona.handle)
+            await self._store.run(clone_records.refuse_opted_out, named)
             await self._people.refuse_strangers(ready.persona.handle, request.requested_by)
         else:
             await self._people.refuse_beyond(ready.persona.handle, "train")
@@ -159,15 +162,14 @@ class Ordering:
         asked = {"heldout": request.heldout, "newest": request.newest}
         return recipe.model_copy(update={key: value for key, value in asked.items() if value is not None})
 
-    async def _handle_in(self, file: Path | None) -> str:
-        """The account that a file names itself."""
-        if file is None:
-            raise CommandError("A clone needs a handle or a file.", "/clone @handle file=PATH")
-        source = await asyncio.to_thread(open_source, file, limits=import_limits(self._settings))
-        if source.handle is None:
-            raise CommandError(
-                f"{file.name} does not say whose posts it holds.", "Name the person: /clone @handle file=…"
-            )
+    async def _named_in(self, file: Path, author: str | None) -> str | None:
+        """Whose posts a file holds, as it says itself or else as its giver does.
+
+        It is not read whole, yet most of what is wrong with a file is seen here, before anybody is made of it.
+        """
+        await asyncio.to_thread(_refuse_missing, file)
+        limits, messages = import_limits(self._settings), self._settings.consent.direct_messages
+        source = await asyncio.to_thread(open_source, file, author=author, limits=limits, direct_messages=messages)
         return source.handle
 
     async def _refuse_without_posts(self, handle: str) -> None:
@@ -197,6 +199,12 @@ def usable_seed(asked: int | None) -> int:
 
 def _knows_what_it_learned(db: Database, clone_id: str) -> bool:
     return next(learning.corpus(db, clone_id), None) is not None
+
+
+def _refuse_nameless(file: Path | None) -> NoReturn:
+    if file is None:
+        raise CommandError("A clone needs a handle or a file.", "/clone @handle file=PATH")
+    raise CommandError(f"{file.name} does not say whose posts it holds.", "Name the person: /clone @handle file=…")
 
 
 def _refuse_missing(file: Path) -> None:

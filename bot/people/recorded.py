@@ -30,13 +30,14 @@ class Recorded:
 
 
 def recorded(db: Database) -> list[Recorded]:
-    """Every persona's newest consent, by handle."""
-    found = []
+    """Every persona's newest consent, by handle. Whose only clones failed is not here, and has none."""
+    found, here = [], {persona.id for persona in personas.known(db)}
     for persona in personas.all(db):
         consent = consents.newest(db, persona.id)
         if consent is None:
             people = tuple(part.handle for part in blends.parts(db, persona.id))
-            found.append(Recorded(persona.handle, None, (), persona.source, "", None, None, "", people))
+            if people or persona.id in here:
+                found.append(Recorded(persona.handle, None, (), persona.source, "", None, None, "", people))
         else:
             found.append(
                 Recorded(

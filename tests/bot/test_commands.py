@@ -14,7 +14,7 @@ from bot.app import App, running
 from bot.bundled import bundled_handle
 from bot.errors import AlreadyRunning
 from bot.gateways import figures
-from bot.requests import CloneRequest, SayRequest
+from bot.requests import CloneRequest, RefreshRequest, SayRequest
 from storage.errors import MynahError
 from tests.invented import invented_posts, write_csv, write_json
 from tests.running import Home
@@ -58,6 +58,16 @@ async def test_handle_that_nobody_can_have_is_refused(app: App, file: Path, hand
     assert "is not a handle" in shown
     assert "\x1b" not in shown
     assert await app.commands.train_status() == []
+
+
+async def test_file_that_is_refused_leaves_nobody_behind(app: App, tmp_path: Path) -> None:
+    (tmp_path / "posts.zip").write_bytes(b"not a zip at all")
+    assert "posts.zip is no zip" in await refusal(app, CloneRequest("ada", tmp_path / "posts.zip"))
+    with pytest.raises(MynahError, match=r"posts\.zip is no zip"):
+        await app.commands.refresh(RefreshRequest(bundled_handle(), tmp_path / "posts.zip"))
+    assert {model.handle for model in await app.commands.models()} == {bundled_handle()}
+    assert [each.handle for each in await app.commands.people.consents()] == [bundled_handle()]
+    assert (await app.commands.admin.stats()).personas == 1
 
 
 async def test_unknown_recipe_lists_the_known_ones(app: App, file: Path) -> None:

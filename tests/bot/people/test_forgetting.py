@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,12 +13,14 @@ import pytest
 from sqlite_utils import Database
 
 from bot.app import App, running
+from bot.clone_records import import_posts
 from bot.errors import CommandError, NotFound, OptedOut
 from bot.gateways.command_line import parse
 from bot.gateways.families import people
 from bot.people.grounds import scope_of
 from bot.requests import BlendRequest, CloneRequest
 from bot.settings import Settings
+from bot.sources import Limits
 from storage import blends, clones, consents, evaluations, learning, notices, optouts, outbox, personas, posts, sending
 from storage.consents import ALL_USES
 from storage.errors import MynahError, NoConsent
@@ -142,14 +144,15 @@ async def test_whoever_opts_out_is_named_nowhere_and_refused_for_good(tmp_path: 
 async def test_a_file_of_somebody_who_opted_out_is_not_taken_under_another_name(tmp_path: Path) -> None:
     file = tmp_path / "posts.csv"
     file.write_text("text,username\n" + "hello there,quillfeather\n")
-    async with running(Settings(data_dir=tmp_path / "data")) as app:
+    async with mynah(tmp_path / "data") as app:
+        submitted = await app.commands.clone(CloneRequest("somebody", file))
         await app.commands.people.optout(HANDLE)
-        async with app.cloning.listen() as updates, asyncio.timeout(20):
-            await app.commands.clone(CloneRequest("somebody", file))
-            while (update := await updates.get()).clone.state != "failed":
-                pass
-        assert update.clone.error_message == "The file is of a person who has opted out."
+        with pytest.raises(OptedOut, match="The file is of a person who has opted out"):
+            await app.commands.clone(CloneRequest("another", file))
+        with pytest.raises(OptedOut, match="The file is of a person who has opted out"):  # once it was in line
+            await app.store.run(import_posts, submitted.clone, Limits(), threading.Event())
         assert await app.store.run(lambda db: db.table("posts").count_where("author = ?", [HANDLE])) == 0
+        assert "another" not in {model.handle for model in await app.commands.models()}
 
 
 async def test_a_member_of_discord_opts_out_by_id(tmp_path: Path) -> None:

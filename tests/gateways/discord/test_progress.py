@@ -108,18 +108,18 @@ async def test_a_clone_lives_in_one_message_and_talks_by_its_buttons(
 
 
 async def test_a_broken_zip_is_named_as_its_owner_knows_it_and_leaves_nobody_behind(
-    home: Home, calm: Settings, scene: Scene
+    quiet_app: App, calm: Settings, scene: Scene
 ) -> None:
-    uploads = DataFolder(home.data).uploads
-    async with app_running(calm) as app, online(scene.server, LifeBot(app, calm)):
+    uploads = DataFolder(calm.data_dir).uploads
+    async with online(scene.server, LifeBot(quiet_app, calm)):
         scene.ann.types(scene.channel, "!clone bea", files={"my posts.zip": b"not a zip at all"})
-        failed = await shows(scene, "my posts.zip")
-        assert story(failed) == (
-            "my posts.zip is no zip, or a broken one: it does not begin as zips do.\n"
+        (refused,) = await scene.said()
+        assert refused.content == (
+            "my posts.zip is no zip, or a broken one: it does not begin as zips do. "
             "Download it again, or pack the files anew."
         )
-        await scene.wait_for(lambda: not list(uploads.iterdir()), "the file to be gone")
-        assert "bea" not in await app.commands.handles()
+        assert list(uploads.iterdir()) == []
+        assert await quiet_app.store.run(personas.find, "bea") is None
 
 
 async def _is_scheduled(scene: Scene, ready: Message) -> None:
