@@ -14,12 +14,13 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot import promotion
-from bot.errors import CloneFailed, OptedOut
+from bot.errors import CloneFailed, OptedOut, SourceError
 from bot.people import grounds
-from bot.sources import Limits, open_source
+from bot.sources import ARCHIVES, Limits, Source, open_source
 from storage import blends, clones, consents, evaluations, learning, optouts, personas, posts, weights, x_collections
 from storage.clones import Clone
 from storage.evaluations import Measured, TrackedRun
+from storage.personas import Persona
 from storage.posts import Post
 from storage.x_collections import Collection
 from trainer.catalog import file_sha256
@@ -131,7 +132,9 @@ def import_posts(
     source = open_source(Path(clone.source_path), author=persona.handle, limits=limits, direct_messages=direct_messages)
     refuse_opted_out(db, source.handle)
     with db.atomic():
+        before = posts.authors(db, persona.id, source.kind)
         added = posts.add(db, persona.id, _until(cancel, source.posts))
+        _refuse_another_account(persona, source, before, added)
         personas.ensure(db, persona.handle, display_name=source.display_name or "", source=source.kind)
         ground = grounds.ground_of_file(source.kind, clone.requested_by)
         member = consents.member_in(clone.requested_by)
@@ -155,6 +158,20 @@ def refuse_opted_out(db: Database, named: str | None) -> None:
     if named is not None and optouts.names(db, named.lower()):
         raise OptedOut(
             "The file is of a person who has opted out.", "Their voice is not learned here; please respect it."
+        )
+
+
+def _refuse_another_account(persona: Persona, source: Source, before: set[str], added: posts.Added) -> None:
+    """Raises SourceError where the file names somebody else than the files of its kind before: a voice is one person's.
+
+    An archive of an account that has a new name holds posts that are here already.
+    """
+    named = (source.handle or persona.handle).lower()
+    is_renamed = source.kind in ARCHIVES and added.updated + added.unchanged > 0
+    if before and named not in {persona.handle, *before} and not is_renamed:
+        raise SourceError(
+            f"The file is of @{source.handle}, and what @{persona.handle} learned from is of @{sorted(before)[0]}.",
+            "Clone it under a handle of its own; /blend speaks like both.",
         )
 
 

@@ -101,6 +101,12 @@ def has_source(db: Database, persona_id: str, source: str) -> bool:
     return bool(db.execute(query, [persona_id, source]).fetchone()[0])
 
 
+def authors(db: Database, persona_id: str, source: str) -> set[str]:
+    """Whom a persona's posts from there name as their author, in lower case."""
+    rows = db.execute("select distinct author from posts where persona_id = ? and source = ?", [persona_id, source])
+    return {author.lower() for (author,) in rows} - {""}
+
+
 def _values(post: Post) -> tuple[str, str | None, str, Kind, str | None]:
     return (
         _unicode(post.author),

@@ -11,7 +11,7 @@ import pytest
 from sqlite_utils import Database
 
 from bot import clone_records
-from bot.errors import OptedOut
+from bot.errors import OptedOut, SourceError
 from bot.people.grounds import ground_of_file, in_words, scope_of
 from bot.sources import Limits
 from storage import clones, consents, optouts, personas, posts
@@ -19,6 +19,7 @@ from storage.consents import Consent, Ground
 from storage.database import open_database
 from storage.migrations import migrations
 from tests.bot.sources.archives import account_js, tweet, tweets_js, write_zip
+from tests.invented import write_csv
 
 MEMBER = "281474976710656"
 
@@ -39,7 +40,10 @@ def imported(db: Database, file: Path, requested_by: str, handle: str = "ada") -
     """What is recorded once a clone's file was read."""
     persona = personas.ensure(db, handle)
     clone = clones.enqueue(db, persona.id, "mynah", "{}", "gpt2", 1, requested_by, str(file))
-    clone_records.import_posts(db, clone, Limits(), threading.Event())
+    try:
+        clone_records.import_posts(db, clone, Limits(), threading.Event())
+    finally:
+        clones.move(db, clone.id, "cancelled")  # room for the next one
     consent = consents.newest(db, persona.id)
     assert consent is not None and consent.clone_id == clone.id
     return consent
@@ -95,6 +99,34 @@ def test_a_file_of_somebody_who_opted_out_brings_nothing(db: Database, archive: 
         imported(db, archive, "console", "somebody")
     assert db.table("posts").count == 0 and db.table("consents").count == 0
     assert "ada" not in json.dumps(list(db.query("select * from opt_outs")))
+
+
+@pytest.mark.parametrize("kind", ["zip", "csv"])
+def test_two_people_are_not_mixed_into_one_voice(db: Database, tmp_path: Path, kind: str) -> None:
+    def file(author: str, id: str) -> Path:
+        if kind == "csv":
+            return write_csv(tmp_path / f"{author}.csv", author, [f"{author} says {id}"])
+        return archive_of(tmp_path / f"{author}.zip", author, id)
+
+    imported(db, file("Ada", "1"), "discord:7", "me")
+    imported(db, file("ada", "2"), "discord:7", "me")
+    with pytest.raises(SourceError, match="The file is of @bea, and what @me learned from is of @ada"):
+        imported(db, file("bea", "3"), "discord:7", "me")
+    me = personas.ensure(db, "me")
+    assert posts.authors(db, me.id, {"zip": "x_archive"}.get(kind, kind)) == {"ada"}
+    imported(db, file("bea", "3"), "discord:7", "another")
+    imported(db, file("me", "4"), "discord:7", "me")  # whom the clone is called after
+
+
+def test_an_account_with_a_new_name_is_the_same_person(db: Database, tmp_path: Path) -> None:
+    imported(db, archive_of(tmp_path / "then.zip", "ada", "1"), "console", "me")
+    imported(db, archive_of(tmp_path / "now.zip", "countess", "1", "2"), "console", "me")
+    assert posts.authors(db, personas.ensure(db, "me").id, "x_archive") == {"countess"}
+
+
+def archive_of(path: Path, handle: str, *ids: str) -> Path:
+    tweets = tweets_js(*(tweet(id, f"hello {id}") for id in ids))
+    return write_zip(path, {"data/tweets.js": tweets, "data/account.js": account_js(handle)})
 
 
 def test_posts_from_before_consents_were_kept_have_the_ground_of_their_source(tmp_path: Path) -> None:
