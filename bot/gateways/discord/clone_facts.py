@@ -24,17 +24,25 @@ class Line:
 
     places: dict[str, int]
     typical_s: float | None
-    busy: bool
-    """One is being made."""
+    """None where none was made here yet."""
+    since: datetime | None
+    """When the one being made was begun."""
 
     def put(self, page: ClonePage, left_s: float | None) -> None:
         """Say on its page how long a clone waits; `left_s` is what the one being made still takes, if that is known."""
-        page.ahead = self.places.get(page.clone.id, 0) + (1 if self.busy else 0)
+        others = self.places.get(page.clone.id, 0)
+        page.ahead = others + (1 if self.since else 0)
         page.begins_at = None
-        if page.ahead and self.typical_s is not None:
-            now = (left_s if left_s is not None else self.typical_s) if self.busy else 0.0
-            wait_s = now + self.typical_s * (page.ahead - (1 if self.busy else 0))
-            page.begins_at = datetime.now(UTC) + timedelta(seconds=wait_s)
+        one_s = self._one_s(left_s)
+        if page.ahead and one_s is not None:
+            now = (left_s if left_s is not None else one_s) if self.since else 0.0
+            page.begins_at = datetime.now(UTC) + timedelta(seconds=now + one_s * others)
+
+    def _one_s(self, left_s: float | None) -> float | None:
+        """How long one takes: as long as those before, or else as the first one will have taken."""
+        if self.typical_s is None and self.since is not None and left_s is not None:
+            return (datetime.now(UTC) - self.since).total_seconds() + left_s
+        return self.typical_s
 
 
 def load_page(db: Database, clone_id: str) -> ClonePage | None:
@@ -68,11 +76,10 @@ def line(db: Database) -> Line:
         [_TIMED],
     ).fetchall()
     took = [(utc_time(finished) - utc_time(started)).total_seconds() for started, finished in rows]
-    active = clones.active(db)
     return Line(
         {clone.id: place for place, clone in enumerate(clones.in_line(db))},
         sum(took) / len(took) if took else None,
-        any(clone.state != "queued" for clone in active),
+        next((clone.started_at for clone in clones.active(db) if clone.state != "queued"), None),
     )
 
 

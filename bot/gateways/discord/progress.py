@@ -27,6 +27,7 @@ from bot.gateways.discord.views import CloneButton
 from storage import discord as records
 from storage.discord import ProgressMessage
 from storage.errors import MynahError
+from trainer.protocol import Step
 
 if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 _GONE = (10003, 10004, 10008, 50001)
 """Channel, guild or message unknown; or the bot may not see the channel any more."""
 _HOUR_S = 3_600.0
+_SETTLED = 0.1
+"""From this share of its steps on, what a training says of its end holds."""
 _NO_PINGS = discord.AllowedMentions.none()
 
 
@@ -76,6 +79,8 @@ class Progress(commands.Cog):
         self._messages = CloneMessages(bot)
         self._tellings: dict[str, _Telling] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._step: Step | None = None
+        """How far the training under way is, whoever asked for it; None until that tells how long it takes."""
 
     async def cog_load(self) -> None:
         """Take up the messages of before, and listen."""
@@ -148,19 +153,22 @@ class Progress(commands.Cog):
             telling.changed.set()
             if telling.page.has_ended:
                 telling.ended.set()
-        if update.event is None:  # the line has moved
-            waiting = [other for other in self._tellings.values() if other.page.clone.state == "queued"]
-            await self._place_in_line([other.page for other in waiting])
-            for other in waiting:
-                other.changed.set()
+        if isinstance(update.event, Step) and update.event.step >= _SETTLED * update.event.of:
+            self._step = update.event
+        elif update.event is None and update.clone.state == "collecting":
+            self._step = None
+        waiting = [other for other in self._tellings.values() if other.page.clone.state == "queued"]
+        if update.event is not None:  # while the line has not moved, only who could be told nothing
+            waiting = [other for other in waiting if self._step is not None and other.page.begins_at is None]
+        await self._place_in_line([other.page for other in waiting])
+        for other in waiting:
+            other.changed.set()
 
     async def _place_in_line(self, pages: list[ClonePage]) -> None:
         if pages:
             line = await self._store.run(clone_facts.line)
-            steps = (other.page.step for other in self._tellings.values() if other.page.clone.state == "training")
-            left_s = next((step.eta_s for step in steps if step is not None), None)
             for page in pages:
-                line.put(page, left_s)
+                line.put(page, None if self._step is None else self._step.eta_s)
 
     def _hold(self, page: ClonePage) -> _Telling:
         """From now on the page hears what happens."""

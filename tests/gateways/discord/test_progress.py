@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from tests.invented import invented_posts, write_csv
 from tests.running import Home
 from tests.servers.discord.faults import Fault
 from tests.servers.discord.things import SEND_MESSAGES, Channel, Message
+from trainer.protocol import Step
 
 CSV = "posts.csv"
 
@@ -235,11 +237,32 @@ async def test_who_waits_is_told_when_it_is_their_turn(quiet_app: App, scene: Sc
     clone = (await in_line(quiet_app, scene.channel)).clone
     page = await quiet_app.store.run(load_page, clone.id)
     assert page is not None
-    Line(places={clone.id: 1}, typical_s=100.0, busy=True).put(page, left_s=20.0)
-    (begins,) = re.findall(
-        r"^In line: 2 others come first\. It begins about <t:(\d+):R>\.$", page.embed().description or ""
-    )
-    assert int(begins) - time.time() == pytest.approx(120, abs=5)
+    began = datetime.now(UTC) - timedelta(seconds=60)
+    for typical_s, left_s, wait_s in ((100.0, 20.0, 120), (100.0, None, 200), (None, 20.0, 100)):
+        Line({clone.id: 1}, typical_s, began).put(page, left_s)
+        (begins,) = re.findall(
+            r"^In line: 2 others come first\. It begins about <t:(\d+):R>\.$", page.embed().description or ""
+        )
+        assert int(begins) - time.time() == pytest.approx(wait_s, abs=5)
+    Line({clone.id: 1}, None, began).put(page, None)
+    assert page.embed().description == "In line: 2 others come first."  # nobody can say
+
+
+async def test_where_none_was_made_yet_the_first_one_tells_the_others_when_it_ends(
+    quiet_app: App, calm: Settings, scene: Scene
+) -> None:
+    first = (await quiet_app.commands.clone(CloneRequest("ada", Path("pyproject.toml")))).clone
+    await in_line(quiet_app, scene.channel)
+    for state in ("collecting", "training"):
+        await quiet_app.store.run(clones.move, first.id, state)
+    async with online(scene.server, LifeBot(quiet_app, calm)):
+        message = await shows(scene, "In line: one other comes first.")
+        for step, eta_s in ((1, 9_000.0), (6, 300.0)):  # what it says at its beginning is a guess
+            event = Step(step=step, of=60, loss=3.0, tokens_per_s=200.0, eta_s=eta_s)
+            await quiet_app.cloning._tell(first, event)
+        await shows(scene, "It begins about <t:")
+        (begins,) = re.findall(r"<t:(\d+):R>", story(message))
+        assert int(begins) - time.time() == pytest.approx(300, abs=20)
 
 
 async def test_a_message_that_somebody_deleted_is_let_go(quiet_app: App, calm: Settings, scene: Scene) -> None:
