@@ -26,22 +26,27 @@ def no_warm_processes_left() -> Iterator[None]:
 
 LONGEST_FIRST = (
     "test_tracking_trouble.py",
-    "test_kills.py",
-    "test_process.py",
-    "test_cloning.py",
-    "test_workers.py",
-    "test_sharing.py",
-    "test_x_clone.py",
     "test_versions.py",
-    "test_failures.py",
-    "test_people_cli.py",
-    "test_tracking_training.py",
-    "test_journey.py",
+    "test_cloning.py",
+    "test_kills.py",
     "test_install.py",
-    "test_whatever_happens.py",
+    "test_sharing.py",
+    "test_tracking_training.py",
+    "test_tracking.py",
+    "test_cli.py",
+    "test_process.py",
+    "test_x_clone.py",
+    "test_authorship.py",
+    "test_workers.py",
+    "test_adopt.py",
     "test_progress.py",
+    "test_journey.py",
+    "test_failures.py",
+    "test_logprobs.py",
+    "test_people_cli.py",
+    "test_whatever_happens.py",
 )
-"""Files that take longest, so that no worker is left with one of them in the end."""
+"""Files that take longest, as `--durations=0` tells, so that no worker is left with one of them in the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
