@@ -1,63 +1,97 @@
-"""Many samples at once, in the shortest time: what has ended makes room, so that the longest holds up nobody.
+"""Posts drawn from a model, many at once, in the shortest time: what has ended makes room, so that the longest holds up
+nobody.
 
 `generate` computes every row until the last one has ended, and most posts are a quarter as long as the longest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from trainer.base import separator_id
-from trainer.cores import Cores
-from trainer.evaluate import first_line
+from trainer.cores import Cores, one_core
+from trainer.learner import Decoder, Speaker
 from trainer.recipes import Sampling
 
 SIDE_BY_SIDE = 50
 CROWDED = 0.75
 """Rows are packed anew once fewer than this share of them goes on."""
+PRACTICE_TOKENS = 48
+"""New tokens of a sample on the way; the voice speaks longer."""
 
 
 def converse(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int, sampling: Sampling, seed: int
+    speaker: Speaker, tokenizer: PreTrainedTokenizerBase, count: int, sampling: Sampling, seed: int
 ) -> list[str]:
     """So many posts out of nothing, as the recipe samples them; the same ones for the same seed."""
-    model.eval()
     end = separator_id(tokenizer)
-    seeds = torch.randint(2**62, (-(-count // SIDE_BY_SIDE),), generator=torch.Generator().manual_seed(seed))
+    parts = [min(SIDE_BY_SIDE, count - begun) for begun in range(0, count, SIDE_BY_SIDE)]
+    seeds = torch.randint(2**62, (len(parts),), generator=torch.Generator().manual_seed(seed)).tolist()
 
     def some(part: int) -> list[list[int]]:
-        draw = torch.Generator(model.device).manual_seed(int(seeds[part]))
-        return _side_by_side(model, min(SIDE_BY_SIDE, count - part * SIDE_BY_SIDE), end, sampling, draw)
+        rows = parts[part]
+        return _side_by_side(
+            speaker.decoder(rows), [[end]] * rows, [sampling.max_tokens] * rows, end, sampling, seeds[part]
+        )
 
-    parts = Cores(model.device).each(some, range(len(seeds)))
-    return [first_line(str(tokenizer.decode(row, skip_special_tokens=True))) for rows in parts for row in rows]
+    return [_shown(row, tokenizer) for rows in Cores(speaker.device).each(some, range(len(parts))) for row in rows]
 
 
-@torch.no_grad()
+def practise(
+    speaker: Speaker, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], sampling: Sampling, seed: int
+) -> list[str]:
+    """One short sample a prompt, all at once on one core: so few take no longer there."""
+    if not prompts:
+        return []
+    end = separator_id(tokenizer)
+    begun = [
+        [end, *tokenizer.encode(prompt, add_special_tokens=False, split_special_tokens=True)] for prompt in prompts
+    ]
+    limits = [len(row) + PRACTICE_TOKENS for row in begun]
+    with one_core():
+        rows = _side_by_side(speaker.decoder(len(begun)), begun, limits, end, sampling, seed)
+    return [_shown(row, tokenizer) for row in rows]
+
+
+def first_line(text: str) -> str:
+    """What is shown of a generated text: its first line, without space around it."""
+    return text.strip().split("\n", 1)[0].strip()
+
+
+def _shown(row: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
+    return first_line(str(tokenizer.decode(row, skip_special_tokens=True)))
+
+
 def _side_by_side(
-    model: PreTrainedModel, count: int, end: int, sampling: Sampling, draw: torch.Generator
+    decoder: Decoder, begun: Sequence[Sequence[int]], limits: Sequence[int], end: int, sampling: Sampling, seed: int
 ) -> list[list[int]]:
-    done: dict[int, list[int]] = {}
-    numbers = torch.arange(count, device=model.device)
-    alive = torch.ones(count, dtype=torch.bool, device=model.device)
-    said = torch.full((count, 1), end, device=model.device)
-    cache = DynamicCache()
-    while alive.any() and said.shape[1] < sampling.max_tokens:
-        logits = model(input_ids=said[:, -1:], cache=cache, use_cache=True).logits[:, -1].float()
-        if said.shape[1] < sampling.min_tokens:
+    """Rows that go on from what is given, to the end of the post or to so many tokens.
+
+    All of them are at the same place: where one already writes, a longer beginning is still being read.
+    """
+    said = [list(row) for row in begun]
+    rows = list(range(len(said)))  # those that the decoder goes on with; some have ended
+    going = set(rows)
+    draw: torch.Generator | None = None
+    place = 0
+    while going:
+        logits = decoder.read(torch.tensor([said[row][place] if row in going else end for row in rows]))
+        place += 1
+        if place < sampling.min_tokens:
             logits[:, end] = -torch.inf
-        drawn = _draw(logits, sampling, draw)
-        said = torch.cat([said, drawn], dim=1)
-        ended = alive & (drawn[:, 0] == end)
-        done |= dict(zip(numbers[ended].tolist(), said[ended].tolist(), strict=True))
-        alive &= ~ended
-        if alive.sum() < CROWDED * len(alive) and alive.any():
-            kept = alive.nonzero()[:, 0]
-            cache.batch_select_indices(kept)
-            numbers, said, alive = numbers[kept], said[kept], alive[kept]
-    done |= dict(zip(numbers[alive].tolist(), said[alive].tolist(), strict=True))
-    return [done[number] for number in range(count)]
+        draw = draw or torch.Generator(logits.device).manual_seed(seed)
+        for row, token in zip(rows, _draw(logits, sampling, draw)[:, 0].tolist(), strict=True):
+            if row in going and len(said[row]) == place:
+                said[row].append(token)
+                if token == end or len(said[row]) == limits[row]:
+                    going.remove(row)
+        if going and len(going) < CROWDED * len(rows):
+            decoder.keep(torch.tensor([number for number, row in enumerate(rows) if row in going]))
+            rows = [row for row in rows if row in going]
+    return said
 
 
 def _draw(logits: torch.Tensor, sampling: Sampling, draw: torch.Generator) -> torch.Tensor:

@@ -20,7 +20,7 @@ from trainer import checkpoint, corpus, evaluate, judge, lessons, packing, resul
 from trainer.base import Base, Model, load_model, load_tokenizer, moved, prepare
 from trainer.device import choose
 from trainer.export import load_clone
-from trainer.learner import Learner, Plain, learner_of
+from trainer.learner import Learner, Plain, learner_of, speaker_of
 from trainer.lessons import Lesson
 from trainer.lifeline import Lifeline
 from trainer.loop import Run, keep_best, say_samples, train
@@ -131,7 +131,7 @@ def _conclude(run: Run, lesson: Lesson, report: Report) -> Saved:
     unseen_bits = _unseen_bits(run.learner, run.tokenizer, lesson, job) if progress.previous is not None else None
     run.learner = Plain(run.model)  # a lean one holds weights that nothing needs from here on
     saved = result.save_weights(run.model, run.tokenizer, job.recipe, job.work_dir)
-    speaker = moved(whole(run.model.float()), run.place.dtype)
+    speaker = speaker_of(moved(whole(run.model.float()), run.place.dtype))
     say_samples(run, speaker, progress.step)
     if progress.previous is not None and unseen_bits is not None:
         report.keep(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from trainer import evaluate
 from trainer.base import load_model, load_tokenizer, moved, prepare
@@ -19,7 +19,7 @@ from trainer.converse import converse
 from trainer.corpus import CleanPost
 from trainer.device import choose
 from trainer.export import load_clone
-from trainer.learner import learner_of
+from trainer.learner import Speaker, learner_of, speaker_of
 from trainer.protocol import EvaluateJob, FinetuneJob, JobFailed, Judged
 from trainer.quality.bootstrap import estimate, ratio
 from trainer.quality.judge import judge
@@ -43,12 +43,12 @@ def evaluate_clone(job: EvaluateJob, emit: Emit) -> None:
     before = evaluate.nats(learner_of(moved(load_model(base, torch.float32), place.device)), rows)
     model = moved(load_clone(base, job.weights_dir), place.device)
     after = evaluate.nats(learner_of(model), rows)
-    speaker = moved(model, place.dtype)
+    speaker = speaker_of(moved(model, place.dtype))
     emit(judged(speaker, tokenizer, train, heldout, job, job.samples, before=before, after=after))
 
 
 def judged(
-    model: PreTrainedModel,
+    speaker: Speaker,
     tokenizer: PreTrainedTokenizerBase,
     train: Sequence[CleanPost],
     heldout: Sequence[CleanPost],
@@ -59,7 +59,7 @@ def judged(
     after: Sequence[float],
 ) -> Judged:
     """The report; `before` and `after` are what each held-out post costs base and clone, in nats."""
-    texts = converse(model, tokenizer, samples, job.recipe.sampling, job.seed)
+    texts = converse(speaker, tokenizer, samples, job.recipe.sampling, job.seed)
     report = judge(
         texts,
         train=[post.text for post in train],

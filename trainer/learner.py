@@ -1,4 +1,4 @@
-"""How a row becomes a loss and its gradients: by hand for a Llama with adapters, else by transformers."""
+"""How a row becomes a loss and its gradients, and a token the next: by hand for a Llama, else by transformers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from transformers import DynamicCache, PreTrainedModel
 
 from trainer import packing
 from trainer.base import Model
@@ -15,7 +16,27 @@ from trainer.lean.model import Lean, fits
 from trainer.packing import Row
 
 
-class Learner(Protocol):
+class Decoder(Protocol):
+    """Rows that have all read as many tokens."""
+
+    def read(self, ids: Tensor) -> Tensor:
+        """One more token a row, (rows,) → logits of the next, (rows, vocabulary), in fp32."""
+
+    def keep(self, rows: Tensor) -> None:
+        """Only these rows go on, (rows,) of their numbers now, in this order."""
+
+
+class Speaker(Protocol):
+    """A model as samples are drawn from it."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def decoder(self, rows: int) -> Decoder:
+        """So many rows that have read nothing yet, and go on side by side."""
+
+
+class Learner(Speaker, Protocol):
     """A model as the training loop uses it."""
 
     def learn(self, row: Row, smoothing: float = 0.0) -> float:
@@ -35,6 +56,11 @@ def learner_of(model: Model, *, mixed: bool = False) -> Learner:
     if isinstance(model, PeftModel) and fits(model):
         return Lean(model)
     return Plain(model, mixed=mixed)
+
+
+def speaker_of(model: PreTrainedModel) -> Speaker:
+    """The quickest way to samples of a model that learns no more. It may take the only copy of the weights."""
+    return Lean(model) if fits(model) else Plain(model)
 
 
 class Plain:
@@ -59,9 +85,33 @@ class Plain:
         logits, labels = self._logits(row)
         return cross_entropy(logits.float(), labels, reduction="none")
 
+    @property
+    def device(self) -> torch.device:
+        return self._model.device
+
+    def decoder(self, rows: int) -> Decoder:
+        return PlainDecoder(self._model)
+
     def _logits(self, row: Row) -> tuple[Tensor, Tensor]:
         batch = packing.to_batch(row, self._model.device)
         logits = self._model(
             input_ids=batch.inputs, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
         ).logits
         return logits[0], batch.labels[0]
+
+
+class PlainDecoder:
+    """Rows of any causal model, through transformers and its cache."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._cache = DynamicCache()
+        model.eval()
+
+    @torch.no_grad()
+    def read(self, ids: Tensor) -> Tensor:
+        logits = self._model(input_ids=ids[:, None].to(self._model.device), cache=self._cache, use_cache=True).logits
+        return logits[:, -1].float()  # type: ignore[no-any-return]
+
+    def keep(self, rows: Tensor) -> None:
+        self._cache.batch_select_indices(rows.to(self._model.device))

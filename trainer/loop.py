@@ -14,14 +14,15 @@ from dataclasses import dataclass
 
 import torch
 from peft import PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from trainer import checkpoint, corpus, evaluate
 from trainer.base import Base, Model, load_model, moved
+from trainer.converse import practise
 from trainer.cores import one_core
 from trainer.device import Place
-from trainer.learner import Learner, Plain, learner_of
-from trainer.lora import add_adapters, whole
+from trainer.learner import Learner, Plain, Speaker, learner_of
+from trainer.lora import add_adapters
 from trainer.memory import give_back
 from trainer.packing import Row
 from trainer.protocol import Evaluated, FinetuneJob, JobFailed, Sample, Step
@@ -110,8 +111,7 @@ def train(run: Run) -> bool:
         if due:
             run.emit(taken)
         if step in voices:
-            say_samples(run, _speaker(run), step)
-            give_back()
+            say_samples(run, run.learner, step)
         if clock.checkpoint_due():
             with clock.checkpointing():
                 run.save_checkpoint()
@@ -153,17 +153,10 @@ def _diverged(step: int, total: int) -> JobFailed:
     )
 
 
-def _speaker(run: Run) -> PreTrainedModel:
-    """A whole model speaks itself; of adapters a copy does, merged, in half the time."""
-    if not isinstance(run.model, PeftModel):
-        return run.model
-    return whole(_with_adapters(run, run.place.dtype, run.state.weights))
-
-
-def say_samples(run: Run, speaker: PreTrainedModel, step: int) -> None:
+def say_samples(run: Run, speaker: Speaker, step: int) -> None:
     """One sample for each of the job's prompts."""
     job = run.job
-    texts = evaluate.speak(speaker, run.tokenizer, job.sample_prompts, job.recipe.sampling, seed=job.seed + step)
+    texts = practise(speaker, run.tokenizer, job.sample_prompts, job.recipe.sampling, job.seed + step)
     for prompt, text in zip(job.sample_prompts, texts, strict=True):
         run.emit(Sample(step=step, prompt=prompt, text=text))
 

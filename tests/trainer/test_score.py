@@ -11,8 +11,9 @@ import torch
 
 from tests.trainer.jobs import PEFT_WARNING, Recorder, Training
 from trainer.base import load_model, load_tokenizer, prepare
+from trainer.converse import first_line
 from trainer.corpus import CleanPost
-from trainer.evaluate import first_line, thin_out
+from trainer.evaluate import thin_out
 from trainer.protocol import Counted, Evaluated, ScoreJob
 from trainer.score import score
 

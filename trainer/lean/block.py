@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import silu
+from torch.nn.functional import scaled_dot_product_attention, silu
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from trainer.lean import product
@@ -40,6 +40,19 @@ class Normed:
 
 
 @dataclass(frozen=True)
+class KeptMLP:
+    """What the backward pass of a block's second half needs."""
+
+    norm: Normed
+    gate_up: product.Kept | None
+    gates: Tensor
+    """Gate and up side by side, (T, 2 · intermediate)."""
+    opened: Tensor
+    """silu(gate), (T, intermediate)."""
+    down: product.Kept | None
+
+
+@dataclass(frozen=True)
 class Kept:
     """What the backward pass of a block needs. Heads first: queries (kv, group · T, dim), scaled, keys and values."""
 
@@ -51,13 +64,7 @@ class Kept:
     attention: Tensor
     """(kv, group · T, T)"""
     out: product.Kept
-    norm_2: Normed
-    gate_up: product.Kept
-    gates: Tensor
-    """Gate and up side by side, (T, 2 · intermediate)."""
-    opened: Tensor
-    """silu(gate), (T, intermediate)."""
-    down: product.Kept
+    mlp: KeptMLP
 
 
 class Block:
@@ -96,22 +103,50 @@ class Block:
         attention = torch.baddbmm(sight.hidden, q, k.transpose(1, 2)).softmax(-1)
         seen = torch.bmm(attention, v).view(heads, tokens, dim)
         out, kept_out = self._out.forward(seen.transpose(0, 1).reshape(tokens, -1))
-        middle = out.add_(x)
-        normed_2, norm_2 = normalise(middle, self._norm_2.weight, self._norm_2.variance_epsilon)
-        gates, kept_gates = self._gate_up.forward(normed_2)
+        y, kept_mlp = self._think(out.add_(x))
+        kept = None
+        if kept_qkv and kept_out:
+            kept = Kept(norm_1, kept_qkv, q, k, v, attention, kept_out, kept_mlp)
+        return y, kept
+
+    def past(self, rows: int, like: Tensor) -> Tensor:
+        """Room for no place yet, to be padded, of the type and on the device of `like`."""
+        return like.new_empty(2, rows, self._kv, 0, self._dim)
+
+    def step(self, x: Tensor, cos: Tensor, sin: Tensor, past: Tensor, place: int) -> Tensor:
+        """One more token a row, all of them at one place: x (rows, width) → the same.
+
+        `cos` and `sin` are (1, 1, head_dim), as those of a `Sight`. `past` (2, rows, kv, places, dim) holds the keys
+        and the values of the places before, and gets this one's.
+        """
+        rows, kv, heads, dim = len(x), self._kv, self._heads, self._dim
+        normed, _ = normalise(x, self._norm_1.weight, self._norm_1.variance_epsilon)
+        qkv, _ = self._qkv.forward(normed)
+        turned = _turn(qkv[:, : (heads + kv) * dim].view(rows, heads + kv, dim), cos, sin)
+        past[0, :, :, place] = turned[:, heads:]
+        past[1, :, :, place] = qkv[:, (heads + kv) * dim :].view(rows, kv, dim)
+        keys, values = past[:, :, :, : place + 1]
+        # Plain products would have oneDNN build kernels for each number of places, which takes longer than they do.
+        seen = scaled_dot_product_attention(turned[:, :heads, None], keys, values, enable_gqa=True)
+        out, _ = self._out.forward(seen.view(rows, heads * dim))
+        return self._think(out.add_(x))[0]
+
+    def _think(self, x: Tensor) -> tuple[Tensor, KeptMLP]:
+        """The second half, from what the first leaves: x (T, width) → the same."""
+        normed, norm = normalise(x, self._norm_2.weight, self._norm_2.variance_epsilon)
+        gates, kept_gates = self._gate_up.forward(normed)
         gate, up = gates.chunk(2, -1)
         opened = silu(gate)
         down, kept_down = self._down.forward(opened * up)
-        kept = None
-        if kept_qkv and kept_out and kept_gates and kept_down:
-            kept = Kept(norm_1, kept_qkv, q, k, v, attention, kept_out, norm_2, kept_gates, gates, opened, kept_down)
-        return down.add_(middle), kept
+        return down.add_(x), KeptMLP(norm, kept_gates, gates, opened, kept_down)
 
     def backward(self, gradient: Tensor, kept: Kept, sight: Sight) -> Tensor:
         """Gradient of the output (T, width) → of the input; the adapters' is added to theirs."""
-        through = self._down.backward(gradient, kept.down)
-        through = self._gate_up.backward(_gated_backward(through, kept), kept.gate_up)
-        middle = normalise_backward(through, self._norm_2.weight, kept.norm_2).add_(gradient)
+        mlp = kept.mlp
+        assert mlp.down and mlp.gate_up
+        through = self._down.backward(gradient, mlp.down)
+        through = self._gate_up.backward(_gated_backward(through, mlp), mlp.gate_up)
+        middle = normalise_backward(through, self._norm_2.weight, mlp.norm).add_(gradient)
         through = self._attend_backward(self._out.backward(middle, kept.out), kept, sight)
         through = self._qkv.backward(through, kept.qkv)
         return normalise_backward(through, self._norm_1.weight, kept.norm_1).add_(middle)
@@ -150,7 +185,7 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return (x * cos).addcmul_(torch.cat((second, first), dim=-1), sin)
 
 
-def _gated_backward(gradient: Tensor, kept: Kept) -> Tensor:
+def _gated_backward(gradient: Tensor, kept: KeptMLP) -> Tensor:
     """Gradient of silu(gate) · up → of gate and up, side by side."""
     gate, up = kept.gates.chunk(2, -1)
     both = torch.empty_like(kept.gates)

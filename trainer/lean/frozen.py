@@ -17,17 +17,19 @@ USUAL_TOKENS = 96
 
 
 class Frozen:
-    """A matrix (outs, in). `is_long`: it has so many outs that nothing is won by packing it for the way back."""
+    """A matrix (outs, in).
 
-    def __init__(self, weight: Tensor, *, is_long: bool = False) -> None:
+    Args:
+        is_long: it has so many outs that nothing is won by packing it for the way back.
+        has_way_back: something below it learns.
+    """
+
+    def __init__(self, weight: Tensor, *, is_long: bool = False, has_way_back: bool = True) -> None:
         self._forth = _packed(weight)
-        self._back = None if is_long else _packed(weight.t())
-        self._weight = weight.new_empty(0) if self.is_packed else weight
-
-    @property
-    def is_packed(self) -> bool:
+        self._back = _packed(weight.t()) if has_way_back and not is_long else None
+        self.is_packed = self._forth is not None and not is_long
         """Whether nothing needs the matrix as it was any more."""
-        return self._forth is not None and self._back is not None
+        self._weight = weight.new_empty(0) if self.is_packed else weight
 
     def forth(self, x: Tensor) -> Tensor:
         """x (T, in) → x · Wᵀ (T, outs)."""

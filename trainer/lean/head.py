@@ -24,6 +24,10 @@ class Head:
     def __init__(self, weight: Tensor) -> None:
         self._frozen = Frozen(weight, is_long=True)
 
+    def logits(self, x: Tensor) -> Tensor:
+        """Of normalised outputs x (rows, width), in fp32: (rows, vocabulary)."""
+        return self._frozen.forth(x).float()
+
     def costs(self, x: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of each label (n,), in nats, for the normalised outputs x (T, width), of which n count."""
         costs: list[Tensor] = []

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import torch
-from peft import PeftModel
+from peft import PeftConfig, PeftModel
 from torch import Tensor
 from torch.nn.functional import embedding, pad
 from transformers import LlamaForCausalLM
 
 from trainer import packing
+from trainer.base import Model
 from trainer.cores import Cores, dealt
 from trainer.lean import block
 from trainer.lean.block import Block, Sight, normalise
+from trainer.lean.decoder import LeanDecoder
 from trainer.lean.head import Head
 from trainer.packing import Row
 
@@ -26,9 +28,9 @@ _LENGTHS = 16
 """Rows are filled up to a multiple of this: oneDNN builds a kernel for each length, which takes as long as a row."""
 
 
-def fits(model: PeftModel) -> bool:
-    """Is this a Llama as it is usually built, with adapters without dropout on all, or the upper, layers?"""
-    llama = model.get_base_model()
+def fits(model: Model) -> bool:
+    """Is this a Llama as it is usually built? Adapters on it, if any, have no dropout, and all or the upper layers."""
+    llama = _llama(model)
     if not isinstance(llama, LlamaForCausalLM):
         return False
     config = llama.config
@@ -38,18 +40,27 @@ def fits(model: PeftModel) -> bool:
         and not config.mlp_bias
         and not config.attention_dropout
         and llama.model.rotary_emb.rope_type in _PLAIN_ROPE
-        and not any(getattr(adapter, "lora_dropout", 0.0) for adapter in model.peft_config.values())
+        and not any(getattr(adapter, "lora_dropout", 0.0) for adapter in _adapters(model))
     )
 
 
+def _llama(model: Model) -> torch.nn.Module:
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def _adapters(model: Model) -> Iterable[PeftConfig]:
+    return model.peft_config.values() if isinstance(model, PeftModel) else ()
+
+
 class Lean:
-    """A learner (see `trainer.learner`) for models that fit. It holds for as long as their weights keep their type.
+    """A learner (see `trainer.learner`) for models that fit; nothing but adapters learns. It holds for as long as the
+    weights keep their type.
 
     Where it packs frozen weights, the model is left without them: it is of no use but for its adapters then.
     """
 
-    def __init__(self, model: PeftModel) -> None:
-        llama = model.get_base_model()
+    def __init__(self, model: Model) -> None:
+        llama = _llama(model)
         assert isinstance(llama, LlamaForCausalLM)
         self._tokens = llama.model.embed_tokens.weight.detach()
         self._blocks = [Block(layer) for layer in llama.model.layers]
@@ -75,6 +86,19 @@ class Lean:
             for place, piece in zip(part, pieces, strict=True):
                 costs[place] = piece
         return torch.cat(costs)
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self._tokens.device
+        return device
+
+    @torch.no_grad()
+    def decoder(self, rows: int) -> LeanDecoder:
+        """Rows that go on side by side, by the adapters as they are now."""
+        for one in self._blocks:
+            one.refresh()
+        angles = self._rotary.inv_freq.float(), self._rotary.attention_scaling
+        return LeanDecoder(self._tokens, self._blocks, self._norm, self._head, *angles, rows)
 
     def _each(self, row: Row, parts: Sequence[Sequence[int]], work: Callable[[Row], T]) -> list[T]:
         """What comes of each core's part of the row, given as places of its pieces."""

@@ -46,7 +46,7 @@ class Product:
         linears = [base for base in bases if isinstance(base, torch.nn.Linear)]
         weight = _stacked(linears)
         self._adapted = [layer for layer in layers if isinstance(layer, Linear)]
-        self._frozen = Frozen(weight)
+        self._frozen = Frozen(weight, has_way_back=bool(self._adapted))
         if self._frozen.is_packed:  # which replaces the weights as they were
             for linear in linears:
                 linear.weight.data = weight.new_empty(0)
