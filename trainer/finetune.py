@@ -25,6 +25,7 @@ from trainer.lessons import Lesson
 from trainer.lifeline import Lifeline
 from trainer.loop import Run, keep_best, say_samples, train
 from trainer.lora import add_adapters, whole
+from trainer.memory import give_back
 from trainer.protocol import (
     AnyEvent,
     Compared,
@@ -132,6 +133,7 @@ def _conclude(run: Run, lesson: Lesson, report: Report) -> Saved:
     run.learner = Plain(run.model)  # a lean one holds weights that nothing needs from here on
     saved = result.save_weights(run.model, run.tokenizer, job.recipe, job.work_dir)
     speaker = speaker_of(moved(whole(run.model.float()), run.place.dtype))
+    give_back()
     say_samples(run, speaker, progress.step)
     if progress.previous is not None and unseen_bits is not None:
         report.keep(

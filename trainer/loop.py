@@ -83,7 +83,7 @@ def train(run: Run) -> bool:
             return True
         row = run.rows[step]
         rate = learning_rate(recipe, step, total)
-        torch.manual_seed(run.job.seed + step)  # dropout is the same however often the training was cut
+        torch.manual_seed(run.job.seed + step)  # dropout, a base's own too, is the same however often it is cut
         loss = run.learner.learn(row, recipe.label_smoothing)
         if not math.isfinite(loss):
             raise _diverged(step + 1, total)
