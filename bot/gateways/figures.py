@@ -10,6 +10,9 @@ from bot.gateways.printable import printable
 from trainer.protocol import AnyEvent, Compared, Drifted, Judged
 from trainer.report import DriftReport, Estimate, QualityReport
 
+_LENGTH = ("characters", "words")
+"""What says how long posts are: told first, once, however little it changed."""
+
 
 def of_event(event: AnyEvent) -> list[str]:
     """The figures that an event holds."""
@@ -54,9 +57,10 @@ def quality_lines(report: QualityReport) -> list[str]:
 
 
 def drift_lines(report: DriftReport) -> list[str]:
-    """What changed in somebody's posts, the largest changes first."""
-    largest = sorted(report.changes, key=lambda change: -abs(change.now - change.before) / (abs(change.before) or 1.0))
-    changes = "; ".join(f"{change.name} {change.before:.2f} → {change.now:.2f}" for change in largest[:4])
+    """What changed in somebody's posts: how long they are, and the largest effects."""
+    largest = [change for change in report.changes if change.name not in _LENGTH][:4]
+    told = [*(change for change in report.changes if change.name == _LENGTH[0]), *largest]
+    changes = "; ".join(f"{change.name} {change.before:.3g} → {change.now:.3g}" for change in told)
     words = [
         f"{more_or_less} of: {', '.join(map(printable, found[:8]))}"
         for more_or_less, found in (("more", report.rising), ("less", report.fading))

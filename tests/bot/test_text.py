@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from bot.commands import Said
 from bot.doctor import Finding
-from bot.gateways import text
+from bot.gateways import figures, text
 from bot.gateways.printable import printable, without_folders
 from storage.clones import Overview
 from storage.errors import MynahError
 from trainer.protocol import Counted, Step
+from trainer.report import Change, DriftReport, Estimate
 
 WILD = st.text(st.characters())
 COUNTED = Counted(
@@ -145,3 +146,21 @@ def test_finding_has_its_advice_below() -> None:
 )
 def test_strangers_are_not_shown_folders(text: str, shown: str) -> None:
     assert without_folders(text) == shown
+
+
+def test_what_changed_is_told_by_its_effect_after_how_long_posts_are() -> None:
+    near = Estimate(value=0.004, low=0.0, high=0.01)
+    effects = (("mentions", 0.953, 0.312, -0.6), ("words", 19.9, 21.6, 0.2), ("characters", 116.0, 127.0, 0.1))
+    rare = Change(name="ellipses", before=0.001, now=0.009, effect=0.05)
+    drift = DriftReport(
+        old_posts=569,
+        new_posts=368,
+        changes=(*(Change(name=n, before=was, now=now, effect=by) for n, was, now, by in effects), rare),
+        style_distance=near,
+        style_distance_self=near,
+        rising=("tests",),
+        fading=(),
+    )
+    changed, words = figures.drift_lines(drift)
+    assert changed.endswith("; characters 116 → 127; mentions 0.953 → 0.312; ellipses 0.001 → 0.009")
+    assert words == "more of: tests"
