@@ -43,7 +43,7 @@ def converse(
 def practise(
     speaker: Speaker, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], sampling: Sampling, seed: int
 ) -> list[str]:
-    """One short sample a prompt, all at once on one core: so few take no longer there."""
+    """One short sample a prompt, all at once on one core: so few take no longer there. What is cut trails off with `…`."""
     if not prompts:
         return []
     end = separator_id(tokenizer)
@@ -53,7 +53,7 @@ def practise(
     limits = [len(row) + PRACTICE_TOKENS for row in begun]
     with one_core():
         rows = _side_by_side(speaker.decoder(len(begun)), begun, limits, end, sampling, seed)
-    return [_shown(row, tokenizer) for row in rows]
+    return [_shown(row, tokenizer) if _is_whole(row, end, tokenizer) else f"{_shown(row, tokenizer)}…" for row in rows]
 
 
 def first_line(text: str) -> str:
@@ -63,6 +63,11 @@ def first_line(text: str) -> str:
 
 def _shown(row: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
     return first_line(str(tokenizer.decode(row, skip_special_tokens=True)))
+
+
+def _is_whole(row: list[int], end: int, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the post ended, or at least the line of it that is shown."""
+    return row[-1] == end or "\n" in str(tokenizer.decode(row, skip_special_tokens=True)).strip()
 
 
 def _side_by_side(

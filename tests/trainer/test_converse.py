@@ -60,6 +60,18 @@ def test_each_prompt_is_gone_on_with_as_it_would_be_alone(speaker: tuple[Speaker
     assert all(text.startswith(prompt) for text, prompt in zip(together, PROMPTS, strict=True))
 
 
+def test_what_is_cut_short_trails_off_and_what_ended_does_not(
+    speaker: tuple[Speaker, PreTrainedTokenizerBase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    greedy = Sampling(top_k=1, min_tokens=1)
+    monkeypatch.setattr(conversing, "PRACTICE_TOKENS", 2)
+    (cut,) = practise(*speaker, ["I"], greedy, 1)
+    assert cut.endswith("…")
+    end = separator_id(speaker[1])
+    monkeypatch.setattr(conversing, "_draw", lambda logits, *_: torch.full((len(logits), 1), end))
+    assert practise(*speaker, ["I"], greedy, 1) == ["I"]
+
+
 def test_there_are_as_many_as_were_asked_for_and_the_same_for_a_seed(
     speaker: tuple[Speaker, PreTrainedTokenizerBase],
 ) -> None:
