@@ -43,7 +43,7 @@ def converse(
 def practise(
     speaker: Speaker, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], sampling: Sampling, seed: int
 ) -> list[str]:
-    """One short sample a prompt, all at once on one core: so few take no longer there. What is cut trails off with `…`."""
+    """One short sample a prompt, all at once on one core: so few take no longer there. One that is cut ends in `…`."""
     if not prompts:
         return []
     end = separator_id(tokenizer)
