@@ -148,6 +148,11 @@ def test_best_samples_can_be_read_at_a_glance() -> None:
     assert [example.text for example in best_examples(examples(long, short, good))] == [good, short, long]
 
 
+def test_sample_that_only_leads_up_to_a_link_is_shown_last() -> None:
+    said = ("I think the tricks in this game are:", "I think the tricks in this game are mine.")
+    assert [example.text for example in best_examples(examples(*said))] == [said[1], said[0]]
+
+
 def test_best_samples_take_each_prompt_in_turn() -> None:
     said = [
         Example(prompt=prompt, text=f"{prompt} {n} is a sample of a good length") for prompt in "ab" for n in (1, 2, 3)

@@ -29,6 +29,8 @@ CARD_CHARACTERS = 280
 GOOD_CHARACTERS = range(25, 150)
 """A sample of such a length says something, and can be read at a glance."""
 NAME_CHARACTERS = 60
+_STEP = 40
+"""Characters by which samples are further from a good length."""
 
 Stage = tuple[str, ...]
 """Lines under one step of the pipeline."""
@@ -86,14 +88,15 @@ def best_examples(examples: tuple[Example, ...]) -> tuple[Example, ...]:
     """Those to show: first what can be read at a glance, then what is nearest to it, each prompt in turn."""
 
     def farness(example: Example) -> int:
-        length = len(one_line(example.text))
-        return max(GOOD_CHARACTERS.start - length, length - GOOD_CHARACTERS.stop, 0)
+        text = one_line(example.text)
+        promises = _STEP if text.endswith((":", ",")) else 0  # what followed was a link
+        return max(GOOD_CHARACTERS.start - len(text), len(text) - GOOD_CHARACTERS.stop, 0) + promises
 
     ranked: list[tuple[int, int, int, Example]] = []
     seen: dict[str, int] = {}
     for place, example in enumerate(sorted(examples, key=farness)):
         turn = seen[example.prompt] = seen.get(example.prompt, -1) + 1
-        ranked.append((farness(example) // 40, turn, place, example))
+        ranked.append((farness(example) // _STEP, turn, place, example))
     return tuple(example for *_, example in sorted(ranked, key=lambda entry: entry[:3]))[:CARDS]
 
 
