@@ -96,11 +96,15 @@ def stages(facts: CardFacts) -> tuple[Stage, ...]:
         checks = (f"{facts.heldout_posts:,} posts held out", f"{before} → {after} bits per byte")
     elif report and report.samples:
         checks = (f"{report.samples.samples:,} samples judged", "no posts held out")
-    method = "LoRA beside" if facts.method == "lora" else "All weights of"
-    return (
+    method = f"{'LoRA beside' if facts.method == 'lora' else 'All weights of'} {base_name(facts)}"
+    learned: tuple[Stage, Stage, Stage] = (
         (f"{downloaded:,} collected", *sources[:2]),
         (f"{kept:,} kept", f"{reposts:,} reposts and {short:,} short ones left out"),
-        (f"{method} {base_name(facts)}", f"{facts.train_posts:,} posts"),
+        (method, f"{facts.train_posts:,} posts"),
+    )
+    elsewhere: tuple[Stage, Stage, Stage] = (("not known here",), ("not known here",), (method, "made elsewhere"))
+    return (
+        *(learned if facts.made_here else elsewhere),
         checks,
         (*(f"@{one_line(person.handle)}" for person in facts.people), "says what nobody posted"),
     )

@@ -90,6 +90,11 @@ class CardFacts(_Facts):
         return " × ".join(person.name for person in self.people)
 
     @property
+    def made_here(self) -> bool:
+        """Whether it learned here, so that its posts and recipe are known; a model that was adopted did not."""
+        return any(person.downloaded for person in self.people)
+
+    @property
     def handles(self) -> str:
         """Whom it learned from: "@a", or "@a × @b" for a blend."""
         return " × ".join(f"@{one_line(person.handle)}" for person in self.people)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.trainer.cards import Page, card_facts, corpus, estimate, examples, person, quality
 from tests.trainer.jobs import ROOT
-from trainer.card import card_html, readme_body, write_card
+from trainer.card import card_html, readme_body, stages, write_card
 from trainer.card_facts import CardFacts, Run
 from trainer.catalog import file_sha256
 from trainer.protocol import AnyEvent, CardJob, JobFailed, Saved, Warned
@@ -203,6 +203,19 @@ def test_consent_and_contact_are_told_or_said_to_be_missing() -> None:
     unasked = readme_body(card_facts())
     assert "no ground for the use of these posts is recorded" in unasked
     assert "write to whoever published this model" in unasked
+
+
+def test_model_that_was_made_elsewhere_claims_nothing_of_its_training() -> None:
+    nothing = {"downloaded": 0, "reposts": 0, "short": 0, "kept": 0, "characters": 0}
+    adopted = HUGGINGTWEETS.model_copy(update={"name": "adopted", "summary": "Made elsewhere."})
+    echo = person("echo", source="model made elsewhere", **nothing)
+    facts = card_facts(echo, recipe=adopted, method="full", train_posts=0, heldout_posts=0, seed=0)
+    body = readme_body(facts)
+    told = Page.of(body).text
+    assert "what it learned from is not known here" in told
+    assert "It speaks with temperature 1.0" in told
+    assert [word for word in ("collected", "learning_rate", "seed", "0 posts", "All of its") if word in told] == []
+    assert stages(facts)[:2] == (("not known here",), ("not known here",))
 
 
 # what the Hub reads
