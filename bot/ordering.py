@@ -119,7 +119,6 @@ class Ordering:
                 f"Nothing says what @{ready.persona.handle} learned from.", "Clone anew: /clone @handle file=PATH"
             )
         clone = ready.clone
-        recipe = ready.recipe.model_copy(update={"newest": None})
         seed, by = usable_seed(request.seed), request.requested_by
         collection = None
         if request.file is None and await self._store.run(x_collections.newest, ready.persona.id) is not None:
@@ -127,7 +126,7 @@ class Ordering:
             collection = await self._asking.collection(
                 ready.persona.handle, request.depth, request.ask, only_newer=True
             )
-        return Order(ready.persona.handle, recipe, clone.base, seed, by, request.file, clone.id, collection)
+        return Order(ready.persona.handle, ready.recipe, clone.base, seed, by, request.file, clone.id, collection)
 
     async def _refuse_blend(self, handle: str) -> None:
         persona = await self._store.run(personas.find, handle)

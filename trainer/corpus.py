@@ -133,7 +133,7 @@ def build(posts: Iterable[RawPost], recipe: Recipe, learned: Set[str] = frozense
     by_time = sorted(posts, key=lambda post: post.created_at.timestamp() if post.created_at else float("-inf"))
     downloaded = reposts = short = 0
     counted: list[CleanPost] = []
-    for post in by_time[-recipe.newest :] if recipe.newest else by_time:
+    for post in _newest(by_time, recipe.newest, learned):
         downloaded += 1
         if post.kind == "repost":
             reposts += 1
@@ -168,6 +168,14 @@ def build(posts: Iterable[RawPost], recipe: Recipe, learned: Set[str] = frozense
         train=tuple(train),
         heldout=tuple(kept_aside),
     )
+
+
+def _newest(by_time: list[RawPost], newest: int | None, learned: Set[str]) -> list[RawPost]:
+    """So many of the newest posts; of a refresh, whatever came since the oldest that was learned."""
+    if newest is None:
+        return by_time
+    oldest = next((place for place, post in enumerate(by_time) if post.id in learned), len(by_time) - newest)
+    return by_time[max(0, oldest) :]
 
 
 def build_each(posts: Iterable[RawPost], recipe: Recipe) -> dict[str, Corpus]:

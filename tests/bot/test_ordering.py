@@ -106,8 +106,10 @@ async def test_blend_is_not_cloned_or_refreshed_like_a_person(app: App) -> None:
 
 async def test_refresh_goes_on_from_the_version_that_speaks(app: App) -> None:
     (current,) = [model for model in await app.commands.models() if model.handle == "ada"]
+    (before,) = [version.clone for version in await app.commands.versions("ada")]
     submitted = await app.commands.refresh(RefreshRequest("ada"))
     assert submitted.clone.goes_on_from == current.clone_id
+    assert submitted.clone.recipe_json == before.recipe_json
     assert submitted.clone.version == 2
 
 

@@ -94,6 +94,15 @@ def test_undated_posts_count_as_oldest_in_their_order() -> None:
     assert [post.id for post in built.heldout] == ["7"]
 
 
+def test_refresh_of_the_newest_posts_does_not_reach_back_before_them() -> None:
+    posts = numbered(34)
+    recipe = MYNAH.model_copy(update={"newest": 10})
+    learned = {post.id for post in posts[20:29]}
+    built = corpus.build(posts, recipe, learned)
+    assert built.downloaded == 14
+    assert {post.id for post in (*built.train, *built.heldout)} == {post.id for post in posts[20:]}
+
+
 def test_recipe_may_ask_for_the_newest_posts_alone() -> None:
     built = corpus.build(reversed(numbered(30)), MYNAH.model_copy(update={"newest": 10}))
     assert built.downloaded == built.kept == 10
