@@ -123,8 +123,12 @@ async def adopt(settings: Settings, store: Store, origin: str, handle: str | Non
 
 def _refuse_opted_out(db: Database, *names: str) -> None:
     """Raises OptedOut where one of them, such as what the model's card calls itself, is not to be imitated."""
-    if any(optouts.names(db, name.removeprefix("@").lower()) for name in names if name):
+    if any(optouts.names(db, _plain(name)) for name in names if name):
         raise OptedOut("This person has opted out: their voice is not brought in here.", "Please respect it.")
+
+
+def _plain(handle: str) -> str:
+    return handle.removeprefix("@").lower()
 
 
 def _own_handle(adopted: Adopted, origin: str) -> str:
@@ -168,7 +172,8 @@ def _take_in(db: Database, handle: str, adopted: Adopted, saved: Saved, requeste
         clone = clones.move(
             db, clone.id, "ready", base_hash=adopted.base_hash, verdict="It was adopted, and speaks as it is."
         )
-        if consents.newest(db, persona.id) is None:
-            consents.record(db, persona.id, "owner", persona.handle, requested_by, _SOURCE, clone_id=clone.id)
+        if consents.newest(db, persona.id) is None:  # whose voice it is, so that their opting out reaches it
+            subject = _plain(adopted.handle) or persona.handle
+            consents.record(db, persona.id, "owner", subject, requested_by, _SOURCE, clone_id=clone.id)
         personas.set_current(db, persona.id, clone.id)
     return Newcomer(persona.handle, clone, before.version if before else None)

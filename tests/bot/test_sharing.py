@@ -103,6 +103,7 @@ def test_adopted_version_says_where_it_came_from(shared: Shared) -> None:
         consent = consents.newest(db, echo.id)
     assert consent is not None
     assert (consent.ground, consent.source, consent.clone_id) == ("owner", "adopted", clone.id)
+    assert consent.subject == "ada"  # whose opting out reaches it, whatever it is called
     assert (clone.recipe, clone.state, clone.verdict) == ("adopted", "ready", "It was adopted, and speaks as it is.")
     assert echo.current_clone_id == clone.id
 

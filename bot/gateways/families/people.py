@@ -93,7 +93,7 @@ def _line(each: Recorded) -> str:
         return f"@{each.handle}: a blend of {people}; what each agreed to holds"
     if each.at is None:
         return f"@{each.handle}: no consent is recorded"
-    withdrawn = f"; withdrawn on {each.withdrawn_at:%Y-%m-%d}" if each.withdrawn_at else ""
+    withdrawn = f" Withdrawn on {each.withdrawn_at:%Y-%m-%d}." if each.withdrawn_at else ""
     return f"@{each.handle}  {each.at:%Y-%m-%d}  for {', '.join(each.scope)}: {each.words}{withdrawn}"
 
 
