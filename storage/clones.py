@@ -151,6 +151,8 @@ def enqueue(
     _refuse_unwritable(source_path)
     with db.atomic():
         refuse_busy(db, persona_id)
+        if goes_on_from is not None:
+            _forget_vain(db, persona_id)
         clone_id, now = new_id(), utc_now()
         db.execute(
             """
@@ -168,6 +170,15 @@ def enqueue(
         )
         _write_history(db, clone_id, now, None, "queued", f"asked for by {requested_by}")
         return get(db, clone_id)
+
+
+def _forget_vain(db: Database, persona_id: str) -> None:
+    """Of refreshes that found too little to learn the newest is enough to be shown: one a day would fill every list."""
+    db.execute(
+        "delete from clones where persona_id = ? and goes_on_from is not null"
+        " and state = 'failed' and error_kind = 'too_few_posts'",
+        [persona_id],
+    )
 
 
 def refuse_busy(db: Database, persona_id: str) -> None:

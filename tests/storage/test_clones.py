@@ -135,6 +135,23 @@ def test_a_path_that_is_not_text_is_refused(fresh_db: Database, ada: Persona) ->
         clones.enqueue(fresh_db, ada.id, "mynah", "{}", "gpt2", 1, "console", "/tmp/\udcff.zip")
 
 
+def test_of_refreshes_in_vain_only_the_newest_is_kept(fresh_db: Database, clone: Clone) -> None:
+    """A schedule may ask every day for months."""
+
+    def refresh() -> Clone:
+        made = clones.enqueue(
+            fresh_db, clone.persona_id, "mynah", "{}", "gpt2", 1, "console", None, goes_on_from=clone.id
+        )
+        clones.move(fresh_db, made.id, "collecting")
+        return made
+
+    bring_to(fresh_db, clone, "ready")
+    for kind in ("diverged", "too_few_posts", "too_few_posts", "too_few_posts"):
+        clones.move(fresh_db, refresh().id, "failed", error_kind=kind, error_message="It failed.")
+    kept = [(one.version, one.error_kind) for one in clones.of_persona(fresh_db, clone.persona_id)]
+    assert kept == [(3, "too_few_posts"), (2, "diverged"), (1, None)]
+
+
 def test_requesters_take_turns(fresh_db: Database) -> None:
     for handle in ("a1", "a2", "a3"):
         ask(fresh_db, handle, "anna")
