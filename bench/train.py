@@ -234,7 +234,7 @@ def mynah(job: FinetuneJob) -> Outcome:
     total = steps[-1][1].of
     tenth_at, tenth = next((at, step) for at, step in steps if step.step >= total / 10)
     (saved_at,) = [at for at, event in events if isinstance(event, Saved)]
-    left = steps[-1][0] - tenth_at
+    left = events[-1][0] - tenth_at  # all of what the person waits for
     return Outcome(
         looks=looks,
         best=measured["after"],

@@ -193,6 +193,7 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
         rows=packing.training_rows(texts, tokenizer, recipe, lesson.order),
         quick_posts=quick,
         quick_rows=evaluate.heldout_rows(quick, tokenizer, recipe),
+        heldout=len(heldout),
         state=checkpoint.State(weights, optimizer, checkpoint.Progress(fingerprint=fingerprint)),
         lock=threading.Lock(),
         emit=report.tell,

@@ -36,7 +36,15 @@ CHECKPOINT_SHARE = 20
 """A checkpoint waits until training has gone on for this many times what the last one cost."""
 STEP_EVENT_EVERY_S = 0.25
 SAMPLE_STEPS = 4.0
-"""What it takes to be heard once, in steps; for the estimate of the time left."""
+"""What it takes to be heard once, in steps; for the estimate of the time left, as are those that follow."""
+LOOK = 0.5
+"""A token that is only measured, without a backward pass."""
+EXACT_LOOK = 0.7
+"""The same in fp32."""
+CLOSING_STEPS = 8.0
+"""The best weights put together anew, and saved."""
+JUDGED_SAMPLE = 0.2
+"""One of those that are judged at the end."""
 
 
 @dataclass
@@ -53,6 +61,8 @@ class Run:
     rows: list[Row]
     quick_posts: list[corpus.CleanPost]
     quick_rows: list[Row]
+    heldout: int
+    """How many posts are held out, of which the quick ones are some, evenly spaced."""
     state: checkpoint.State
     lock: threading.Lock
     emit: Emit
@@ -195,11 +205,14 @@ def _stations(total: int, count: int) -> set[int]:
 
 
 def _asides(run: Run, looks: set[int], voices: set[int]) -> dict[int, float]:
-    """What is done after some steps besides, in steps: a look has no backward pass, so it takes half of one a token."""
-    targets = sum(row.targets for row in run.rows) / len(run.rows)
-    look = 0.5 * sum(row.targets for row in run.quick_rows) / targets
-    heard = SAMPLE_STEPS if run.job.sample_prompts else 0.0
-    return {step: look * (step in looks) + heard * (step in voices) for step in looks | voices}
+    """What is done after some steps besides, in steps; after the last one, all that the person still waits for."""
+    job, total = run.job, len(run.rows)
+    quick = sum(row.targets for row in run.quick_rows) / (sum(row.targets for row in run.rows) / total)
+    heard = SAMPLE_STEPS if job.sample_prompts else 0.0
+    asides = {step: LOOK * quick * (step in looks) + heard * (step in voices) for step in looks | voices}
+    exact = quick * run.heldout / max(1, len(run.quick_posts)) * (2 if job.recipe.method == "lora" else 1)
+    closing = CLOSING_STEPS + EXACT_LOOK * exact + heard + JUDGED_SAMPLE * job.judged_samples
+    return asides | {total: asides.get(total, 0.0) + closing}
 
 
 class Clock:
@@ -224,13 +237,10 @@ class Clock:
         return True
 
     def eta_s(self, step: int) -> float:
-        """Seconds left, looks and samples included, at the pace so far."""
-        done = self._work(self._first, step)
-        return (time.monotonic() - self._start) / done * self._work(step, self._total)
-
-    def _work(self, begin: int, end: int) -> float:
-        """Steps after `begin` up to `end`, and what is done between them."""
-        return end - begin + sum(cost for step, cost in self._asides.items() if begin <= step < end)
+        """Seconds until all is done, looks, samples and the end included, at the pace so far."""
+        done = step - self._first + sum(cost for at, cost in self._asides.items() if self._first <= at < step)
+        left = self._total - step + sum(cost for at, cost in self._asides.items() if at >= step)
+        return (time.monotonic() - self._start) / done * left
 
     def checkpoint_due(self) -> bool:
         wait = max(CHECKPOINT_EVERY_S, CHECKPOINT_SHARE * self._checkpoint_cost)
