@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -87,11 +87,19 @@ def _work(job: AnyJob, emit: EventStream, lifeline: Lifeline) -> None:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
     if job.device in ("auto", "cpu"):
-        os.nice(job.nice)
+        _step_back(job.nice)
     for name in NAMES:
         if token := read_token(name):
             os.environ[name] = token  # where the libraries look for it
     _do(job, emit, lifeline)
+
+
+def _step_back(nice: int) -> None:
+    """Let others go first. Linux shares out the processor among sessions before it looks at processes, and the trainer
+    has a session of its own, so that the session has to step back too (sched(7), "The autogroup feature")."""
+    mine = os.nice(nice)
+    with suppress(OSError):  # no such thing here
+        Path("/proc/self/autogroup").write_text(str(mine), "ascii")
 
 
 def _do(job: AnyJob, emit: EventStream, lifeline: Lifeline) -> None:
