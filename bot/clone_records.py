@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -135,6 +135,8 @@ def import_posts(
         before = posts.authors(db, persona.id, source.kind)
         added = posts.add(db, persona.id, _until(cancel, source.posts))
         _refuse_another_account(persona, source, before, added)
+        if source.handle is not None and source.handle.lower() != persona.handle:
+            added = replace(added, of_another=source.handle)
         personas.ensure(db, persona.handle, display_name=source.display_name or "", source=source.kind)
         ground = grounds.ground_of_file(source.kind, clone.requested_by)
         member = consents.member_in(clone.requested_by)

@@ -182,7 +182,8 @@ def _unknown(entry: _Entry, known: list[str]) -> str:
 def _wrong(details: ErrorDetails, given: Mapping[str, _Entry]) -> str:
     key = ".".join(str(part) for part in details["loc"])
     origin = given[key].origin if key in given else key
-    value = re.sub(r"//[^/@]*@", "//…@", str(details["input"]))[:80]  # an address may hold a password
+    written = given[key].value if key in given else details["input"]
+    value = re.sub(r"//[^/@]*@", "//…@", str(written))[:80]  # an address may hold a password
     return f"{origin} is {value!r}; it should be {_allowed(key, details)}"
 
 
@@ -198,6 +199,8 @@ def _unreadable(settings: Settings, given: Mapping[str, _Entry]) -> Iterator[str
 
 def _allowed(key: str, details: ErrorDetails) -> str:
     """What a key takes, in words; for a number with its unit-free bounds, whichever way it was wrong."""
+    if key == "data_dir":
+        return "the path of a folder"
     section, _, name = key.rpartition(".")
     fields = sections().get(section, Settings).model_fields
     field = fields.get(name)

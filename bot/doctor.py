@@ -40,8 +40,12 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 _ASK_TORCH = """
 import json, sys, torch
 from trainer.device import choose
-place = choose(sys.argv[1], sys.argv[2])
-print(json.dumps([torch.__version__, str(place.device), place.precision]))
+from trainer.protocol import JobFailed
+try:
+    place = choose(sys.argv[1], sys.argv[2])
+    print(json.dumps([torch.__version__, str(place.device), place.precision]))
+except JobFailed as failure:
+    print(json.dumps([failure.message, failure.hint]))
 """
 
 
@@ -95,7 +99,11 @@ def _torch(settings: Settings, environ: Mapping[str, str]) -> Finding:
             f"PyTorch does not start: {_last_line(answer.stderr)}",
             "Run `make run` once more, which installs what is missing; or set training.device to cpu or auto.",
         )
-    version, device, precision = json.loads(answer.stdout)
+    match json.loads(answer.stdout):
+        case [message, hint]:
+            return Finding("torch", "fail", message, hint)
+        case [version, device, precision]:
+            pass
     detail = f"{version}; training runs on {device} in {precision}"
     if device == "cpu" and precision == "fp32" and training.precision == "auto":
         return Finding("torch", "ok", f"{detail}: this processor has no bf16", "Training takes longer than with it.")

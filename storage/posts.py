@@ -40,6 +40,8 @@ class Added:
     new: int
     updated: int
     unchanged: int
+    of_another: str = ""
+    """Whose posts they are as their file says, where that is not whom the persona is called after."""
 
 
 def add(db: Database, persona_id: str, posts: Iterable[Post]) -> Added:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TextIO
 
 from pydantic import ValidationError
-from safetensors import SafetensorError
 
 from trainer.lifeline import Lifeline
 from trainer.protocol import (
@@ -57,7 +56,7 @@ def main() -> int:
     except JobFailed as failure:
         emit(Failed(kind=failure.kind, message=failure.message, hint=failure.hint))
         return 1
-    except (MemoryError, OSError, RuntimeError, SafetensorError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a library raises, the person has to hear of it
         traceback.print_exc()
         emit(_explain(error))
         return 1

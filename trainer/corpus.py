@@ -220,7 +220,7 @@ def check_size(corpus: Corpus, *, min_characters: int, warn_characters: int) -> 
         raise JobFailed(
             "too_few_posts",
             f"There is too little to learn from: {counts}; at least {min_characters:,} characters are needed.",
-            "A newer or fuller archive of the same person adds to what is here already; "
+            "A newer or fuller archive of the same person adds to what is here already, and `forget` takes that out; "
             "posts of their own words help, reposts and links do not.",
         )
     if corpus.characters < warn_characters:

@@ -9,6 +9,8 @@ from typing import Literal
 
 import torch
 
+from trainer.protocol import JobFailed
+
 Precision = Literal["fp32", "bf16"]
 
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
@@ -27,11 +29,27 @@ class Place:
 
 
 def choose(device: str = "auto", precision: str = "auto") -> Place:
-    """CUDA, else Apple's MPS, else the CPU; bf16 where the processor multiplies it in hardware."""
+    """CUDA, else Apple's MPS, else the CPU; bf16 where the processor multiplies it in hardware.
+
+    Raises:
+        JobFailed: kind `bad_job` where the device that is asked for is not here.
+    """
+    if not _is_here(device):
+        raise JobFailed(
+            "bad_job",
+            f"PyTorch {torch.__version__} finds no device {device!r} on this machine.",
+            'Set device = "auto" in the section [training] of config.toml, or install the PyTorch of that device.',
+        )
     chosen = torch.device(_best_device() if device == "auto" else device)
     if precision == "fp32" or (precision == "auto" and not _has_bf16(chosen)):
         return Place(chosen, "fp32")
     return Place(chosen, "bf16")
+
+
+def _is_here(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_available()
+    return device != "mps" or torch.backends.mps.is_available()
 
 
 def _best_device() -> str:

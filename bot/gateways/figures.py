@@ -95,8 +95,8 @@ def versions_table(versions: Sequence[Version]) -> list[str]:
             f"{clone.version:>7}{mark}  {clone.state:<11}{clone.recipe:<15}{quality:<15}{copied:>7}  "
             f"{clone.created_at:%Y-%m-%d %H:%M}"
         )
-        if clone.verdict:
-            lines.append(f"           {printable(clone.verdict)}")
+        if why := clone.verdict or clone.error_message:
+            lines.append(f"           {printable(why)}")
     if any(listed.speaks for listed in versions):
         lines.append("* speaks for its persona; /rollback @handle version=N lets another one speak")
     return lines

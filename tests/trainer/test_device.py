@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from trainer.device import choose
+from trainer.protocol import JobFailed
 
 
 @pytest.fixture
@@ -64,4 +65,11 @@ def test_apples_gpu_comes_before_the_processor(bare_machine: pytest.MonkeyPatch)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_what_the_job_says_is_done(precision: str, bare_machine: pytest.MonkeyPatch) -> None:
     assert chosen("cpu", precision) == ("cpu", precision)
+    bare_machine.setattr(torch.cuda, "is_available", lambda: True)
     assert chosen("cuda", precision) == ("cuda", precision)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_here_is_refused(device: str, bare_machine: pytest.MonkeyPatch) -> None:
+    with pytest.raises(JobFailed, match=f"finds no device '{device}' on this machine"):
+        choose(device)

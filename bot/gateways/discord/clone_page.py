@@ -11,7 +11,7 @@ import discord
 from bot.cloning import Update
 from bot.gateways.discord.lengths import cut, units
 from bot.gateways.printable import printable, without_folders
-from bot.gateways.text import duration
+from bot.gateways.text import another_account, duration
 from bot.guard.unsaid import holds
 from storage.clones import Clone
 from trainer.protocol import Compared, Counted, Evaluated, Judged, Sample, Step, Warned
@@ -70,6 +70,8 @@ class ClonePage:
         if update.imported is not None:
             added = update.imported
             self.posts = added.new + added.updated + added.unchanged
+            if added.of_another:
+                self.warnings.append(another_account(added.of_another, self.handle).removeprefix("Mind: "))
         match update.event:
             case Counted() as counted:
                 self.warnings += [counted.warning] if counted.warning else []

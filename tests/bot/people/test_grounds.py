@@ -39,14 +39,20 @@ def archive(tmp_path: Path) -> Path:
 def imported(db: Database, file: Path, requested_by: str, handle: str = "ada") -> Consent:
     """What is recorded once a clone's file was read."""
     persona = personas.ensure(db, handle)
+    added_by(db, file, requested_by, handle)
+    consent = consents.newest(db, persona.id)
+    assert consent is not None and consent.clone_id == clones.of_persona(db, persona.id)[0].id
+    return consent
+
+
+def added_by(db: Database, file: Path, requested_by: str, handle: str) -> posts.Added:
+    """What reading a clone's file did."""
+    persona = personas.ensure(db, handle)
     clone = clones.enqueue(db, persona.id, "mynah", "{}", "gpt2", 1, requested_by, str(file))
     try:
-        clone_records.import_posts(db, clone, Limits(), threading.Event())
+        return clone_records.import_posts(db, clone, Limits(), threading.Event())
     finally:
         clones.move(db, clone.id, "cancelled")  # room for the next one
-    consent = consents.newest(db, persona.id)
-    assert consent is not None and consent.clone_id == clone.id
-    return consent
 
 
 @pytest.mark.parametrize(
@@ -122,6 +128,12 @@ def test_an_account_with_a_new_name_is_the_same_person(db: Database, tmp_path: P
     imported(db, archive_of(tmp_path / "then.zip", "ada", "1"), "console", "me")
     imported(db, archive_of(tmp_path / "now.zip", "countess", "1", "2"), "console", "me")
     assert posts.authors(db, personas.ensure(db, "me").id, "x_archive") == {"countess"}
+
+
+def test_a_file_of_another_than_the_persona_is_called_after_is_told(db: Database, tmp_path: Path) -> None:
+    own, theirs = (archive_of(tmp_path / f"{name}.zip", name, "1") for name in ("Me", "Ada"))
+    assert added_by(db, own, "console", "me").of_another == ""
+    assert added_by(db, theirs, "console", "you").of_another == "Ada"
 
 
 def archive_of(path: Path, handle: str, *ids: str) -> Path:
