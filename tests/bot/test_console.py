@@ -51,13 +51,13 @@ def test_comments_and_empty_lines_are_passed_over(ada: Home) -> None:
 
 
 def test_refused_command_is_counted_and_the_rest_is_done(ada: Home) -> None:
-    done = ada.run(
-        "run", typed="/say @nobody\n/train stop\n/train cancel ada\n/train status\n/export @ada\n/help\n/quit\n"
-    )
+    commands = ["/say @nobody", "/train stop", "/train cancel ada", "/train cancel ada bea", "/train status"]
+    done = ada.run("run", typed="\n".join([*commands, "/export @ada", "/help", "/quit\n"]))
     assert done.returncode == 1
     assert [line.split(". ")[0] for line in done.stderr.splitlines()] == [
         "There is no persona @nobody",
         "/train does not know 'stop'",
+        "@ada is not being trained",
         "'ada' is one word too many",
         "/export needs one folder",
     ]

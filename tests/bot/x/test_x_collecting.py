@@ -196,14 +196,14 @@ async def test_others_go_on_while_x_wants_to_be_left_alone(
     publish(x, account, 130)
     x.break_with(Trouble("GET", "/tweets"))
     x.break_with(Trouble("GET", "/tweets", reply=limited(timedelta(seconds=1))))
-    gone = tmp_path / "gone.csv"
-    gone.write_text("text\n")
+    endless = tmp_path / "endless.csv"
+    endless.write_text(f"text\n{'a' * 100_001}\n")  # of which only the import takes offence
     async with app.cloning.listen() as updates:
         await app.commands.clone(CloneRequest("ada", None, source="x", requested_by="ann", ask=Asked()))
         waits = await heard(updates, "ada", "queued")
         while not waits.note:
             waits = await heard(updates, "ada", "queued")
-        await app.commands.clone(CloneRequest("bea", gone, requested_by="bob"))
+        await app.commands.clone(CloneRequest("bea", endless, requested_by="bob"))
         await heard(updates, "bea", "failed")
         assert [clone.handle for clone in await app.commands.train_status()] == ["ada"]
         await heard(updates, "ada", "training")
