@@ -37,7 +37,8 @@ def converse(
             speaker.decoder(rows), [[end]] * rows, [sampling.max_tokens] * rows, end, sampling, seeds[part]
         )
 
-    return [_shown(row, tokenizer) for rows in Cores(speaker.device).each(some, range(len(parts))) for row in rows]
+    every = Cores(speaker.device).each(some, range(len(parts)))
+    return [first_line(_text(row, tokenizer)) for rows in every for row in rows]
 
 
 def practise(
@@ -53,7 +54,7 @@ def practise(
     limits = [len(row) + PRACTICE_TOKENS for row in begun]
     with one_core():
         rows = _side_by_side(speaker.decoder(len(begun)), begun, limits, end, sampling, seed)
-    return [_shown(row, tokenizer) if _is_whole(row, end, tokenizer) else f"{_shown(row, tokenizer)}…" for row in rows]
+    return [_practised(row, end, tokenizer) for row in rows]
 
 
 def first_line(text: str) -> str:
@@ -61,13 +62,15 @@ def first_line(text: str) -> str:
     return text.strip().split("\n", 1)[0].strip()
 
 
-def _shown(row: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
-    return first_line(str(tokenizer.decode(row, skip_special_tokens=True)))
+def _text(row: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
+    return str(tokenizer.decode(row, skip_special_tokens=True))
 
 
-def _is_whole(row: list[int], end: int, tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether the post ended, or at least the line of it that is shown."""
-    return row[-1] == end or "\n" in str(tokenizer.decode(row, skip_special_tokens=True)).strip()
+def _practised(row: list[int], end: int, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Its first line, which trails off where neither the post nor that line came to its end."""
+    text = _text(row, tokenizer)
+    is_whole = row[-1] == end or "\n" in text.strip()
+    return first_line(text) + ("" if is_whole else "…")
 
 
 def _side_by_side(

@@ -110,8 +110,9 @@ class PlainDecoder:
 
     @torch.no_grad()
     def read(self, ids: Tensor) -> Tensor:
-        logits = self._model(input_ids=ids[:, None].to(self._model.device), cache=self._cache, use_cache=True).logits
-        return logits[:, -1].float()  # type: ignore[no-any-return]
+        ids = ids[:, None].to(self._model.device)
+        logits: Tensor = self._model(input_ids=ids, cache=self._cache, use_cache=True).logits
+        return logits[:, -1].float()
 
     def keep(self, rows: Tensor) -> None:
         self._cache.batch_select_indices(rows.to(self._model.device))

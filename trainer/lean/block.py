@@ -179,6 +179,13 @@ def normalise_backward(gradient: Tensor, weight: Tensor, normed: Normed) -> Tens
     return wide.addcmul_(unit, along, value=-1).mul_(normed.rate).to(gradient.dtype)
 
 
+def waves(places: Tensor, frequencies: Tensor, scaling: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """`cos` and `sin` of a `Sight` for tokens at these places (T,); long-context variants scale them."""
+    angles = places[:, None, None] * frequencies
+    cos, sin = (wave.to(dtype) for wave in (angles.cos() * scaling, angles.sin() * scaling))
+    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+
+
 def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary positions on (T, heads, dim): halves, not neighbours, are turned. Minus `sin` turns back."""
     first, second = x.chunk(2, -1)

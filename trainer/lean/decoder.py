@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import embedding, pad
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from trainer.lean.block import Block, normalise
+from trainer.lean.block import Block, normalise, waves
 from trainer.lean.head import Head
 
 _PLACES = 32
@@ -42,10 +42,8 @@ class LeanDecoder:
         """One more token a row, (rows,) → logits of the next, (rows, vocabulary), in fp32."""
         if self._place == self._past[0].shape[3]:
             self._replace(lambda past: pad(past, (0, 0, 0, _PLACES)))
-        angles = self._frequencies * self._place
-        waves = angles.cos() * self._scaling, angles.sin() * self._scaling
-        cos, sin = (wave.to(self._tokens.dtype)[None, None] for wave in waves)
-        turn = torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+        place = self._frequencies.new_tensor([self._place])
+        turn = waves(place, self._frequencies, self._scaling, self._tokens.dtype)
         x = embedding(ids.to(self._tokens.device), self._tokens)
         for block, past in zip(self._blocks, self._past, strict=True):
             x = block.step(x, *turn, past, self._place)

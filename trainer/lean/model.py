@@ -15,7 +15,7 @@ from trainer import packing
 from trainer.base import Model
 from trainer.cores import Cores, dealt
 from trainer.lean import block
-from trainer.lean.block import Block, Sight, normalise
+from trainer.lean.block import Block, Sight, normalise, waves
 from trainer.lean.decoder import LeanDecoder
 from trainer.lean.head import Head
 from trainer.packing import Row
@@ -68,7 +68,8 @@ class Lean:
         self._group: int = llama.model.layers[0].self_attn.num_key_value_groups
         self._norm = llama.model.norm
         self._head = Head(llama.lm_head.weight.detach())
-        self._rotary = llama.model.rotary_emb
+        rotary = llama.model.rotary_emb
+        self._angles: tuple[Tensor, float] = (rotary.inv_freq.float(), rotary.attention_scaling)
         self._cores = Cores(self._tokens.device)
 
     def learn(self, row: Row, smoothing: float = 0.0) -> float:
@@ -97,8 +98,7 @@ class Lean:
         """Rows that go on side by side, by the adapters as they are now."""
         for one in self._blocks:
             one.refresh()
-        angles = self._rotary.inv_freq.float(), self._rotary.attention_scaling
-        return LeanDecoder(self._tokens, self._blocks, self._norm, self._head, *angles, rows)
+        return LeanDecoder(self._tokens, self._blocks, self._norm, self._head, *self._angles, rows)
 
     def _each(self, row: Row, parts: Sequence[Sequence[int]], work: Callable[[Row], T]) -> list[T]:
         """What comes of each core's part of the row, given as places of its pieces."""
@@ -139,15 +139,14 @@ class Lean:
         count = row.targets
         filled = -(-count // _LENGTHS) * _LENGTHS
         places = pad(batch.positions[0], (0, filled - count)).float()
-        angles = places[:, None, None] * self._rotary.inv_freq.float()
-        cos, sin = (wave * self._rotary.attention_scaling for wave in (angles.cos(), angles.sin()))
+        cos, sin = waves(places, *self._angles, tokens.dtype)
         seen = batch.mask[0, 0] if batch.mask is not None else torch.ones(count, count, dtype=torch.bool).tril()
         hidden = torch.full((filled, filled), -torch.inf, dtype=tokens.dtype, device=tokens.device)
         hidden[:count, :count].masked_fill_(seen.to(tokens.device), 0.0)
         hidden.fill_diagonal_(0.0)
         sight = Sight(
-            cos=torch.cat((cos, cos), dim=-1).to(tokens.dtype),
-            sin=torch.cat((-sin, sin), dim=-1).to(tokens.dtype),
+            cos=cos,
+            sin=sin,
             hidden=hidden.repeat(self._group, 1),
         )
         return sight, embedding(pad(batch.inputs[0], (0, filled - count)), tokens), batch.labels[0]
