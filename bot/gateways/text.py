@@ -57,7 +57,7 @@ def data_table(counted: Counted) -> list[str]:
 
 def another_account(named: str, handle: str) -> str:
     """What is said where a file is not of the one whom a persona is called after: nobody should miss that."""
-    return f"Mind: the file is of @{printable(named)}, whose posts @{handle} learns from now."
+    return f"The file is of @{printable(named)}, whose posts @{handle} learns from now."
 
 
 def told(update: Update) -> list[str]:
@@ -66,7 +66,7 @@ def told(update: Update) -> list[str]:
         added = update.imported
         new = f"{added.new:,} posts are" if added.new != 1 else "1 post is"
         lines = [f"{new} new, {added.updated:,} changed, {added.unchanged:,} known already."]
-        lines += [another_account(added.of_another, update.handle)] if added.of_another else []
+        lines += [f"Mind: {another_account(added.of_another, update.handle)}"] if added.of_another else []
     elif update.note:
         lines = [update.note]
     elif update.event is None and update.clone.state == "ready":

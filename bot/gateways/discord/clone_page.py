@@ -71,7 +71,7 @@ class ClonePage:
             added = update.imported
             self.posts = added.new + added.updated + added.unchanged
             if added.of_another:
-                self.warnings.append(another_account(added.of_another, self.handle).removeprefix("Mind: "))
+                self.warnings.append(another_account(added.of_another, self.handle))
         match update.event:
             case Counted() as counted:
                 self.warnings += [counted.warning] if counted.warning else []
