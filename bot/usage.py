@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from bot.gateways import families
+from bot.gateways.forms import ABOUT
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +52,7 @@ def _path(text: str) -> Path:
 def _families(commands: _Commands[argparse.ArgumentParser]) -> None:
     for family in families.FAMILIES:
         for name, form in family.forms.items():
-            command = commands.add_parser(name, help=family.help[name], usage=f"mynah {form[1:]} [--json] [--yes]")
+            command = commands.add_parser(name, help=ABOUT[name], usage=f"mynah {form[1:]} [--json] [--yes]")
             command.add_argument("words", nargs="*", metavar="WORD", help="as at the prompt")
             command.add_argument("--json", action="store_true")
             command.add_argument("--yes", action="store_true", help="answer its question with yes")
@@ -60,7 +61,7 @@ def _families(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:
-    clone = commands.add_parser("clone", help="learn a voice from a file of posts, and wait until it is ready")
+    clone = commands.add_parser("clone", help=ABOUT["clone"])
     clone.add_argument(
         "file", nargs="?", type=_path, metavar="FILE", help="X archive (zip or folder), CSV, JSON, or text"
     )
@@ -72,13 +73,13 @@ def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:
     clone.add_argument("--recipe", metavar="R", help="mynah, huggingtweets or your own; `mynah recipe list`")
     clone.add_argument("--newest", type=int, metavar="N", help="learn from the newest N posts only")
     clone.add_argument("--heldout", action="store_true", help="report held-out quality for any recipe")
-    blend = commands.add_parser("blend", help="learn a voice from several people whose posts are here")
+    blend = commands.add_parser("blend", help=ABOUT["blend"])
     blend.add_argument("handles", nargs="+", metavar="HANDLE")
     blend.add_argument("--weights", nargs="+", type=float, metavar="N", help="one for each; equal by default")
     blend.add_argument("--as", dest="handle", metavar="NAME", help="the name of the blend")
     blend.add_argument("--recipe", metavar="R")
     blend.add_argument("--newest", type=int, metavar="N", help="learn from each one's newest N posts only")
-    refresh = commands.add_parser("refresh", help="go on learning from what is new")
+    refresh = commands.add_parser("refresh", help=ABOUT["refresh"])
     refresh.add_argument("handle", metavar="HANDLE")
     refresh.add_argument("file", nargs="?", type=_path, metavar="FILE", help="a newer file of the same person's posts")
     for command in (clone, refresh):
@@ -88,23 +89,23 @@ def _learning(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _speaking(commands: _Commands[argparse.ArgumentParser]) -> None:
-    say = commands.add_parser("say", help="speak like someone, one post a line")
+    say = commands.add_parser("say", help=ABOUT["say"])
     say.add_argument("handle", metavar="HANDLE")
     say.add_argument("prompt", nargs="?", default="", metavar="PROMPT", help="how each post begins")
     say.add_argument("-n", "--count", type=int, default=1, metavar="N")
     say.add_argument("--seed", type=int, metavar="N", help="for the same posts again")
     say.add_argument("--json", action="store_true")
-    commands.add_parser("models", help="list the clones").add_argument("--json", action="store_true")
+    commands.add_parser("models", help=ABOUT["models"]).add_argument("--json", action="store_true")
 
 
 def _judging(commands: _Commands[argparse.ArgumentParser]) -> None:
-    versions = commands.add_parser("versions", help="a persona's versions, and which of them speaks")
+    versions = commands.add_parser("versions", help=ABOUT["versions"])
     versions.add_argument("handle", metavar="HANDLE")
     versions.add_argument("--json", action="store_true")
-    rollback = commands.add_parser("rollback", help="let an older version speak")
+    rollback = commands.add_parser("rollback", help=ABOUT["rollback"])
     rollback.add_argument("handle", metavar="HANDLE")
     rollback.add_argument("version", nargs="?", type=int, metavar="VERSION", help="the one before by default")
-    evaluate = commands.add_parser("evaluate", help="measure a clone on posts that it never saw")
+    evaluate = commands.add_parser("evaluate", help=ABOUT["evaluate"])
     evaluate.add_argument("handle", metavar="HANDLE")
     evaluate.add_argument("--samples", type=int, default=200, metavar="N")
     evaluate.add_argument("--seed", type=int, default=0, metavar="N")
@@ -112,16 +113,16 @@ def _judging(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _sharing(commands: _Commands[argparse.ArgumentParser]) -> None:
-    card = commands.add_parser("card", help="write a clone's model card, with its pictures")
+    card = commands.add_parser("card", help=ABOUT["card"])
     card.add_argument("handle", metavar="HANDLE")
     card.add_argument("--open", action="store_true", help="show it in the browser")
-    export = commands.add_parser("export", help="write a clone as a folder that transformers.pipeline loads")
+    export = commands.add_parser("export", help=ABOUT["export"])
     export.add_argument("handle", metavar="HANDLE")
     export.add_argument("folder", type=_path, metavar="DIR")
-    push = commands.add_parser("push", help="upload a clone with its card to the Hugging Face Hub; HF_TOKEN is needed")
+    push = commands.add_parser("push", help=ABOUT["push"])
     push.add_argument("handle", metavar="HANDLE")
     push.add_argument("--repo", metavar="NAME", help="NAME or OWNER/NAME; the handle by default")
     push.add_argument("--public", action="store_true", help="for everybody to see; private by default")
-    adopt = commands.add_parser("adopt", help="bring in a model that was made elsewhere, such as a huggingtweets bot")
+    adopt = commands.add_parser("adopt", help=ABOUT["adopt"])
     adopt.add_argument("origin", metavar="REPO_OR_DIR")
     adopt.add_argument("--as", dest="handle", metavar="NAME", help="the handle that it has here")

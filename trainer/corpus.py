@@ -208,8 +208,9 @@ def check_size(corpus: Corpus, *, min_characters: int, warn_characters: int) -> 
     Raises:
         JobFailed: kind `too_few_posts`, with the counts and what would help.
     """
+    posts = "post" if corpus.downloaded == 1 else "posts"
     counts = (
-        f"{corpus.downloaded:,} posts downloaded, {corpus.reposts:,} reposts, {corpus.short:,} short, "
+        f"{corpus.downloaded:,} {posts} downloaded, {corpus.reposts:,} reposts, {corpus.short:,} short, "
         f"{corpus.kept:,} kept with {corpus.characters:,} characters"
         f"{f', {corpus.duplicates:,} of them said again' if corpus.duplicates else ''}"
     )

@@ -8,40 +8,10 @@ import shlex
 from pathlib import Path
 
 from bot.errors import CommandError
-from bot.gateways import families
+from bot.gateways.forms import FORMS, IN_A_SHELL, KEYS, MAY_BE_EMPTY, told
 from bot.gateways.line import Line, path, refuse_words, the_handle, whole_number, yes_or_no
 from bot.requests import Ask, BlendRequest, CloneRequest, RefreshRequest, SayRequest
 
-FORMS = {
-    "clone": "/clone [@handle] file=PATH | source=x [depth=N] [recipe=NAME] [newest=N] [heldout=yes|no] [seed=N]",
-    "say": '/say [@handle] [prompt="…"] [count=N] [seed=N]',
-    "models": "/models",
-    "blend": "/blend @a @b [@c …] [weights 60 40] [as=NAME] [recipe=NAME] [newest=N] [seed=N]",
-    "refresh": "/refresh @handle [file=PATH] [seed=N]",
-    "versions": "/versions @handle",
-    "rollback": "/rollback @handle [version=N]",
-    "evaluate": "/evaluate @handle [samples=N] [seed=N]",
-    "card": "/card @handle",
-    "push": "/push @handle [repo=NAME] [public=yes|no]",
-    "adopt": "/adopt FOLDER-OR-REPO [as=NAME]",
-    "train": "/train status | watch | cancel [@handle]",
-    "export": "/export @handle DIR",
-    **families.forms(),
-    "help": "/help",
-    "quit": "/quit",
-}
-_KEYS = {
-    "clone": ("file", "recipe", "newest", "heldout", "seed", "source", "depth"),
-    "say": ("prompt", "count", "seed"),
-    "blend": ("as", "recipe", "newest", "seed"),
-    "refresh": ("file", "seed"),
-    "rollback": ("version",),
-    "evaluate": ("samples", "seed"),
-    "push": ("repo", "public"),
-    "adopt": ("as",),
-    **families.keys(),
-}
-_MAY_BE_EMPTY = ("prompt", "quiet")
 _OPTION = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
 _BARE_HANDLE = re.compile(r"[\w.@-]{1,64}")
 _WEIGHT = re.compile(r"\d{1,6}(\.\d{1,6})?%?")
@@ -59,19 +29,19 @@ def parse(text: str) -> Line:
     name, rest = [*text[1:].split(maxsplit=1), "", ""][:2]
     name = name.lower()
     if name not in FORMS:
-        raise CommandError(f"There is no command /{name}.", _nearest(name, list(FORMS), "/") + "/help lists them.")
+        raise _unknown(name)
     try:
         parts = shlex.split(rest)
     except ValueError:
         raise CommandError("A quote is opened and not closed.", f"The form is {FORMS[name]}") from None
-    keys = _KEYS.get(name, ())
+    keys = KEYS.get(name, ())
     handle: str | None = None
     words: list[str] = []
     options: dict[str, str] = {}
     for part in parts:
         option = _OPTION.fullmatch(part)
         if option and option[1] in keys:
-            if not option[2] and option[1] not in _MAY_BE_EMPTY:
+            if not option[2] and option[1] not in MAY_BE_EMPTY:
                 raise CommandError(f"{option[1]}= is empty.", f"Leave it out, or write it as in {FORMS[name]}")
             options[option[1]] = option[2]
         elif option and not words:
@@ -147,10 +117,10 @@ def refresh_request(line: Line, requested_by: str, ask: Ask | None = None) -> Re
 
 def _file(line: Line) -> Path | None:
     """The file, with or without its `file=`. Raises CommandError, also where anything is left over."""
-    if (named := line.options.get("file")) is not None:
-        refuse_words(line, 0)
+    named = line.options.get("file")
+    refuse_words(line, 0 if named else 1, 'A path with spaces stands in quotes: file="my archive.zip". ')
+    if named is not None:
         return path(named)
-    refuse_words(line, 1)
     return path(line.words[0]) if line.words else None
 
 
@@ -161,11 +131,27 @@ def say_request(line: Line) -> SayRequest:
     return SayRequest(line.handle, prompt, 1 if count is None else count, whole_number(line, "seed"))
 
 
+def help_lines(line: Line) -> list[str]:
+    """`/help`'s answer. Raises CommandError where no such command is known."""
+    refuse_words(line, 1)
+    names = tuple(word.lower().lstrip("/!") for word in line.words)
+    for name in names:
+        if name not in FORMS:
+            raise _unknown(name)
+    return told(names)
+
+
 def export_folder(line: Line) -> Path:
     """Where `/export` writes. Raises CommandError where no folder is named."""
     if len(line.words) != 1:
         raise CommandError("/export needs one folder.", f"The form is {line.form}")
     return path(line.words[0])
+
+
+def _unknown(name: str) -> CommandError:
+    if name in IN_A_SHELL:
+        return CommandError(f"/{name} is a command of the shell alone.", f"In another terminal: .venv/bin/mynah {name}")
+    return CommandError(f"There is no command /{name}.", _nearest(name, list(FORMS), "/") + "/help lists them.")
 
 
 def _nearest(word: str, known: list[str], prefix: str) -> str:

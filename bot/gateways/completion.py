@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
+from bot.gateways.forms import FORMS
 from trainer.recipes import RECIPES
 
 Words = Mapping[str, "Words"]
@@ -65,6 +66,6 @@ def _words(handles: Sequence[str]) -> Words:
         "/drafts": {"approve": {"all": no_more}, "edit": {}, "reroll": {}, "reject": {}, **no_more},
         "/persona": {"mode": {handle: _MODES for handle in handles}},
         "/reranker": {"show": {}, "learn": {}},
-        "/help": {},
+        "/help": {name: {} for name in FORMS},
         "/quit": {},
     }

@@ -26,10 +26,10 @@ from bot.commands import Submitted
 from bot.errors import CommandError, place_of
 from bot.gateways import families, figures, text
 from bot.gateways.command_line import (
-    FORMS,
     blend_request,
     clone_request,
     export_folder,
+    help_lines,
     parse,
     refresh_request,
     say_request,
@@ -151,7 +151,7 @@ class Console:
                 ready = await commands.export(the_handle(line), folder)
                 self._say(f"@{ready.persona.handle} is in {folder}: transformers.pipeline loads it.")
             case "help":
-                self._say(*FORMS.values())
+                self._say(*help_lines(line))
             case _:
                 family = families.of(line.name)
                 assert family is not None, "parse knows no other commands"
@@ -226,16 +226,16 @@ class Console:
                 self._say(f"{pushed.repo} is at {pushed.url}, for {'everybody' if public else 'you alone'} to see.")
             case _:
                 if not line.words:
-                    raise CommandError("Whom shall Mynah adopt?", f"The form is {FORMS['adopt']}")
+                    raise CommandError("Whom shall Mynah adopt?", f"The form is {line.form}")
                 self._say(*text.newcomer(await commands.adopt(line.words[0], line.options.get("as") or line.handle)))
 
     async def _train(self, line: Line) -> None:
-        match line.words[:1]:
+        refuse_words(line, 1)
+        match line.words:
             case () | ("status",):
                 under_way = await self._app.commands.train_status()
                 self._say(*(text.models_table(under_way) if under_way else ["Nothing is being trained."]))
             case ("cancel",):
-                refuse_words(line, 1)
                 cancelled = await self._app.commands.train_cancel(line.handle)
                 self._say(f"@{cancelled.handle}: cancelled.")
             case ("watch",):
@@ -246,7 +246,7 @@ class Console:
                     else:
                         self._say("Nothing is being trained.")
             case _:
-                raise CommandError(f"/train does not know {line.words[0]!r}.", f"The form is {FORMS['train']}")
+                raise CommandError(f"/train does not know {line.words[0]!r}.", f"The form is {line.form}")
 
     async def _follow(self, clone_id: str, updates: asyncio.Queue[Update]) -> None:
         """Show a clone's life until it ends."""

@@ -31,10 +31,14 @@ def the_handle(line: Line) -> str:
     return line.handle
 
 
-def refuse_words(line: Line, known: int) -> None:
-    """Raises CommandError where there are more words than the command takes: half a command is not done."""
+def refuse_words(line: Line, known: int, mind: str = "") -> None:
+    """Raises CommandError where there are more words than the command takes: half a command is not done.
+
+    `mind` is what a person has probably missed then.
+    """
     if len(line.words) > known:
-        mind = "A handle begins with @. " if line.handle is None and "@handle" in line.form else ""
+        if line.handle is None and "@handle" in line.form:
+            mind = "A handle begins with @. "
         raise CommandError(f"{line.words[known]!r} is one word too many.", f"{mind}The form is {line.form}")
 
 
@@ -65,5 +69,5 @@ def whole_number(line: Line, key: str) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[-+]?\d{1,18}", text):
-        raise CommandError(f"{key} is {text!r}.", "It is a whole number, such as 5.")
+        raise CommandError(f"{key} is {text!r}.", "It is a whole number of at most 18 digits, such as 5.")
     return int(text)

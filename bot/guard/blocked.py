@@ -1,22 +1,19 @@
 """Words that no post may have: the owner's own, and lists of toxic ones.
 
-The lists are those of the package badwords-py (MIT; its lists CC BY 4.0 and MIT), of which nothing is imported. A word
-counts where it stands alone, whatever its case and its apostrophes; inside another word it does not.
+The lists are those of the package badwords-py (MIT; its lists CC BY 4.0 and MIT). A word counts where it stands alone,
+whatever its case and its apostrophes; inside another word it does not.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from bot.errors import GuardError
 from bot.guard.words import folded
+from bot.settings import toxic_lists
 from trainer.quality.words import words
-
-_LANGUAGE = re.compile(r"[a-z]{2}(_[a-z0-9]{2,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +47,14 @@ def from_file(path: Path) -> BlockedWords:
 
 @lru_cache(maxsize=8)
 def toxic(languages: str) -> BlockedWords:
-    """Those of some languages, `en,es`; none where none is named. Raises GuardError for an unknown one."""
-    texts = [_list_of(language.strip()) for language in languages.split(",") if language.strip()]
-    return _blocked("\n".join(texts))
-
-
-def _list_of(language: str) -> str:
-    spec = importlib.util.find_spec("badwords")  # which does not import it
-    if spec is None or spec.origin is None:
-        raise GuardError("The lists of toxic words are not installed.", "Run `make run`, or clear guard.toxic_words.")
-    path = Path(spec.origin).parent / "resource" / "words" / f"{language}.txt"
-    if not _LANGUAGE.fullmatch(language) or not path.is_file():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.txt")))
-        raise GuardError(f"There is no list of toxic words for {language!r}.", f"guard.toxic_words takes {known}.")
-    return path.read_text(encoding="utf-8")
+    """Those of some languages, `en,es`; none where none is named. Raises GuardError for one that has no list."""
+    known = toxic_lists.files()
+    wanted = toxic_lists.named(languages)
+    if not set(wanted) <= known.keys():
+        raise GuardError(
+            f"The toxic words of {languages!r} are not here.", "Reinstall: make run; or clear guard.toxic_words."
+        )
+    return _blocked("\n".join(known[language].read_text(encoding="utf-8") for language in wanted))
 
 
 def _blocked(lines: str) -> BlockedWords:

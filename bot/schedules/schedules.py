@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
@@ -26,6 +26,8 @@ SHOWN = 3
 MOST_SHOWN = 50
 LOOKED_AT = 60
 """So many runs of a new schedule are looked at, whether they are too close together."""
+_SAME = ("action", "words", "kind", "zone", "target", "prompt")
+"""What two schedules of a persona share that do the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ class Schedules:
             persona = find_person(db, request.handle)
             now = self._clock.now()
             new = to_store(request, persona.id, self._settings, now)
+            _refuse_twin(new, schedules.listed(db, persona.id))
             schedule = schedules.add(db, new, self._settings.schedule.max_per_persona)
             refuse_unusable(schedule, self._settings)
             following = plan.upcoming(db, schedule, now, SHOWN)
@@ -180,6 +183,13 @@ def refuse_unusable(schedule: Schedule, settings: Settings) -> None:
             f"{schedule.words!r} comes too often.",
             f"Leave {least} minutes between two runs (schedule.min_minutes_apart).",
         )
+
+
+def _refuse_twin(new: New, others: Sequence[Schedule]) -> None:
+    """Typed twice, a schedule would post everything twice. Raises CommandError."""
+    for other in others:
+        if other.state != "ended" and all(getattr(other, name) == getattr(new, name) for name in _SAME):
+            raise CommandError(f"Schedule {other.number} does that already.", "/schedule list shows it.")
 
 
 def _pause(db: Database, number: int, now: datetime) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from bot.settings import toxic_lists
 from bot.settings.section import Section
 
 
@@ -23,3 +24,11 @@ class Guard(Section):
         default="auto", description="review has a person approve every post, where /persona mode says nothing else"
     )
     draft_hours: float = Field(default=72.0, gt=0, le=8760, description="hours after which a draft is given up")
+
+    @field_validator("toxic_words")
+    @classmethod
+    def _has_lists(cls, value: str) -> str:
+        known = toxic_lists.files()
+        if known and not set(toxic_lists.named(value)) <= known.keys():
+            raise ValueError(f"empty, or languages with commas between them, of {', '.join(known)}")
+        return value

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import CommandError
-from bot.gateways.command_line import FORMS, clone_request, export_folder, parse, say_request
+from bot.gateways.command_line import clone_request, export_folder, help_lines, parse, say_request
+from bot.gateways.forms import FORMS
 from bot.gateways.line import Line, the_handle
 from bot.requests import CloneRequest, SayRequest
 
@@ -110,6 +111,12 @@ def test_clone_takes_a_file_with_and_without_its_name(typed: str, request_: Clon
         ("/say @ada count=five", "count is 'five'. It is a whole number"),
         ("/say @ada count=5x", "count is '5x'. It is a whole number"),
         ("/clone @ada file=a.zip b.zip", "'b.zip' is one word too many."),
+        (
+            "/clone @ada my archive.zip",
+            "one word too many. A path with spaces stands in quotes: file=",
+        ),
+        ("/doctor", "/doctor is a command of the shell alone. In another terminal: .venv/bin/mynah doctor"),
+        ("/say @ada seed=1234567890123456789", "It is a whole number of at most 18 digits"),
         ("/clone @ada file=", "file= is empty. Leave it out, or write it as in /clone [@handle] file=PATH"),
         ("/clone @ada ''", "The path is empty."),
         ("/clone @ada file=a.zip recipe=", "recipe= is empty."),
@@ -121,6 +128,13 @@ def test_clone_takes_a_file_with_and_without_its_name(typed: str, request_: Clon
 )
 def test_mistake_is_refused_in_a_sentence(typed: str, words: str) -> None:
     assert words in refusal(typed)
+
+
+def test_help_tells_of_every_command_or_of_one() -> None:
+    assert [line for line in help_lines(parse("/help")) if line.startswith("/")] == list(FORMS.values())
+    assert help_lines(parse("/help /card")) == ["/card @handle", "    write a clone's model card, with its pictures"]
+    with pytest.raises(CommandError, match="Did you mean /card"):
+        help_lines(parse("/help crad"))
 
 
 def test_export_needs_a_handle_and_one_folder() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bot.config import find, load
 from bot.errors import SettingsError
-from bot.settings import Settings, setting_keys
+from bot.settings import Settings, setting_keys, toxic_lists
 from bot.settings.urls import is_base_url
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +111,11 @@ def test_data_folder_is_absolute(tmp_path: Path, toml: str, environ: dict[str, s
             {"MYNAH_GUARD__BLOCKED_WORDS": "/no/such.txt"},
             "MYNAH_GUARD__BLOCKED_WORDS in the environment is '/no/such.txt'; "
             "it should be a text file in UTF-8, one word a line, that can be read.",
+        ),
+        (
+            {"MYNAH_GUARD__TOXIC_WORDS": "en,xx"},
+            "MYNAH_GUARD__TOXIC_WORDS in the environment is 'en,xx'; "
+            f"it should be empty, or languages with commas between them, of {', '.join(toxic_lists.files())}.",
         ),
         (
             {"MYNAH_VOICE__PARALEL": "2"},

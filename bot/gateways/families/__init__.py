@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from bot.gateways.families import admin, drafts, outbox, people, schedules, x
 from bot.gateways.families.family import Answer, Asker, Family
 
-__all__ = ["FAMILIES", "Answer", "Asker", "Family", "forms", "keys", "of"]
+__all__ = ["FAMILIES", "Answer", "Asker", "Family", "about", "forms", "keys", "of"]
 
 FAMILIES: tuple[Family, ...] = (outbox.FAMILY, admin.FAMILY, drafts.FAMILY, people.FAMILY, schedules.FAMILY, x.FAMILY)
 
@@ -19,6 +19,11 @@ FAMILIES: tuple[Family, ...] = (outbox.FAMILY, admin.FAMILY, drafts.FAMILY, peop
 def forms() -> Mapping[str, str]:
     """How each command is written."""
     return {name: form for family in FAMILIES for name, form in family.forms.items()}
+
+
+def about() -> Mapping[str, str]:
+    """What each command does."""
+    return {name: help for family in FAMILIES for name, help in family.help.items()}
 
 
 def keys() -> Mapping[str, tuple[str, ...]]:

@@ -44,7 +44,7 @@ class Family:
     forms: Mapping[str, str]
     """Name → how it is written, such as `/forget @handle`."""
     help: Mapping[str, str]
-    """Name → what `mynah --help` says of it."""
+    """Name → what `mynah --help` and `/help` say of it."""
     do: Callable[[Commands, Line, Asker], Awaitable[Answer]]
     """Obey one command. Raises MynahError."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
