@@ -1,8 +1,9 @@
 """`make bench-train`: the trainer beside transformers.Trainer on the same posts, and where its own time goes.
 
 Three people's newest 1,000 kept posts. (a) `trainer`: huggingtweets' recipe in transformers.Trainer, fp32; (b)
-`trainer-bf16`: the same with mixed precision, which its documentation advises for this kind of processor; (c) `peft`:
-LoRA on all linear layers in Trainer, eight posts a batch, one epoch; (d) `mynah`: this trainer, as the bot starts it.
+`trainer-advised`: the same with what its documentation advises for this processor, mixed precision where it multiplies
+bf16, else torch.compile; (c) `peft`: LoRA on all linear layers in Trainer, in the precision that is quickest here,
+eight posts a batch, one epoch; (d) `mynah`: this trainer, as the bot starts it.
 They learn from the same posts and are looked at on the same held-out posts. What is compared is the time from the start
 of the process to the best held-out bits per byte that (a) ever has; a peer's looks do not count into its time, Mynah's
 do. Between two looks, bits per byte are taken to fall evenly, for everybody. Mynah trains before the others and after
@@ -34,7 +35,7 @@ from trainer.protocol import EVENT, Counted, Evaluated, FinetuneJob, Saved, Step
 from trainer.recipes import MYNAH
 
 PEOPLE = ("andreruffert",) if QUICK else ("andreruffert", "dril", "elonmusk")
-PEERS = ("trainer", "trainer-bf16", "peft")
+PEERS = ("trainer", "trainer-advised", "peft")
 MYNAH_FIRST, MYNAH_LAST = "mynah", "mynah-again"
 """Before the peers and after them: a machine that is somebody's guest changes its pace within minutes."""
 QUICK_POSTS = 80

@@ -30,6 +30,7 @@ from transformers import (
 
 from trainer import epochs, evaluate, lessons, packing
 from trainer.base import Base, Model, load_model, load_tokenizer, prepare
+from trainer.device import choose
 from trainer.learner import Plain
 from trainer.lessons import Lesson
 from trainer.packing import Tokens
@@ -127,13 +128,14 @@ def _set_up(
             "lr_scheduler_type": "linear",
             "warmup_steps": round(MYNAH.warmup * len(pieces) / POSTS_A_BATCH),
         }
-        return get_peft_model(load_model(base, torch.bfloat16), adapters), pieces, settings
+        return get_peft_model(load_model(base, choose().dtype), adapters), pieces, settings
     settings = {
         "per_device_train_batch_size": 1,
         "learning_rate": HUGGINGTWEETS.learning_rate,
         "lr_scheduler_type": "cosine",
-        "bf16": peer == "trainer-bf16",
     }
+    if peer == "trainer-advised":
+        settings |= {"bf16": True} if choose().precision == "bf16" else {"torch_compile": True}
     return load_model(base, torch.float32), _blocks(lesson, tokenizer), settings
 
 

@@ -16,8 +16,11 @@ import torch
 from transformers import Pipeline, pipeline, set_seed
 from transformers.utils import logging
 
+from trainer.device import choose
+
 PROMPT = "My dream is"
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = {"fp32": torch.float32} | ({"bf16": torch.bfloat16} if choose().precision == "bf16" else {})
+"""Where the processor does not multiply bf16 itself, a batch in it takes some hundred times as long."""
 
 
 def main(folder: Path) -> None:
