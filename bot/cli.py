@@ -211,11 +211,11 @@ def _asker(options: argparse.Namespace) -> Ask:
 
 async def _say(settings: Settings, options: argparse.Namespace) -> int:
     async with _speaking(settings) as app:
-        said = await app.commands.say(SayRequest(options.handle, options.prompt, options.count, options.seed))
-    if options.json:
-        print(json.dumps(asdict(said), ensure_ascii=False))
-    else:
-        print("\n".join(printable(text) for text in said.texts))
+        request = SayRequest(options.handle, options.prompt, options.count, options.seed)
+        if options.json:
+            print(json.dumps(asdict(await app.commands.say(request)), ensure_ascii=False))
+        else:
+            await app.commands.say(request, lambda said: print(*map(printable, said.texts), flush=True))
     return 0
 
 

@@ -5,6 +5,7 @@ A typed request in, a frozen result out, or a MynahError whose sentences the gat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -133,8 +134,8 @@ class Commands:
         """
         return await self._submit(await self._ordering.refresh(request))
 
-    async def say(self, request: SayRequest) -> Said:
-        """Posts in a persona's voice, none of which is anybody's already.
+    async def say(self, request: SayRequest, heard: Callable[[Said], None] = lambda _: None) -> Said:
+        """Posts in a persona's voice, none of which is anybody's already; each is `heard` alone as soon as it is there.
 
         Raises:
             CommandError, GuardError, NotFound, VoiceError.
@@ -144,8 +145,14 @@ class Commands:
         seed = usable_seed(request.seed)
         request = await self._addressed(request)
         ready = await self._speakers.find(request.handle or await self._only_handle())
-        texts = await self.guarded.say(ready, request.prompt, request.count, seed, request.context)
-        return Said(ready.persona.handle, ready.persona.display_name, tuple(texts), seed)
+
+        def said(*texts: str) -> Said:
+            return Said(ready.persona.handle, ready.persona.display_name, texts, seed)
+
+        def hear(text: str) -> None:
+            heard(said(text))
+
+        return said(*await self.guarded.say(ready, request.prompt, request.count, seed, request.context, hear))
 
     async def models(self) -> list[Overview]:
         """Every clone of every persona."""

@@ -141,7 +141,7 @@ class Console:
             case "evaluate" | "card" | "push" | "adopt":
                 await self._present(line)
             case "say":
-                self._say(*text.said(await commands.say(say_request(line))))
+                await self._speak(line)
             case "models":
                 self._say(*text.models_table(await commands.models()))
             case "train":
@@ -188,6 +188,13 @@ class Console:
             if submitted.ahead:
                 self._say(f"@{submitted.handle}: in line, {submitted.ahead} ahead.")
             await self._follow(submitted.clone.id, updates)
+
+    async def _speak(self, line: Line) -> None:
+        """Each post as soon as it is there, under the name of who imitates whom."""
+        names = iter([True])
+        await self._app.commands.say(
+            say_request(line), lambda said: self._say(*text.said(said)[0 if next(names, False) else 1 :])
+        )
 
     def _order(self, line: Line) -> Coroutine[object, object, Submitted]:
         commands = self._app.commands

@@ -5,9 +5,10 @@ Why texts were refused is counted; what they said is kept nowhere.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from bot.guard.reranker import Reranker
 from bot.guard.rules import SENTENCES, Reason
 from bot.settings import Settings
 from bot.speakers import Ready, Speakers
+from bot.voice.base import Heard, ignore
 from bot.voice.service import Voice
 from storage import choices, consents
 from storage.database import Reader, Store
@@ -95,10 +97,18 @@ class Guarded:
         await self._count(persona, refused)
         return Rejected(tuple(refused.most_common()))
 
-    async def say(self, ready: Ready, prompt: str, count: int, seed: int, context: Sequence[str] = ()) -> list[str]:
+    async def say(
+        self,
+        ready: Ready,
+        prompt: str,
+        count: int,
+        seed: int,
+        context: Sequence[str] = (),
+        heard: Heard = ignore,
+    ) -> list[str]:
         """Up to `count` texts that are nobody's yet, for whoever asked; at least one. The same seed says the same.
 
-        `context` is what was said before, oldest first.
+        `context` is what was said before, oldest first. Each text is `heard` as soon as it has passed.
 
         Raises:
             GuardError: where everything that came out is somebody's already, or that cannot be told.
@@ -108,21 +118,24 @@ class Guarded:
         said: list[str] = []
         refused: Counter[Reason] = Counter()
         for attempt in range(self._settings.guard.rounds):
+            refusals: list[Verdict] = []
             try:
-                texts = await self._say(ready, prompt, count - len(said), seed + attempt * _DRAWS, context)
+                async for text in self._each(ready, prompt, count - len(said), seed + attempt * _DRAWS, context):
+                    verdict = await self._guard.check_originality(text, ready.persona, prompt=prompt)
+                    if not verdict.ok:
+                        refusals.append(verdict)
+                    elif text not in said and len(said) < count:
+                        said.append(text)
+                        heard(text)
             except VoiceError:
                 if attempt == 0:
                     raise
                 break
-            verdicts = [
-                (text, await self._guard.check_originality(text, ready.persona, prompt=prompt)) for text in texts
-            ]
-            said += [text for text, verdict in verdicts if verdict.ok and text not in said]
-            refused.update(reasons := self._reasons(verdicts))
+            refused.update(reasons := [one.reason for one in refusals if one.reason is not None])
             if not reasons or len(said) == count:
                 break
             if "cannot tell" in reasons:
-                raise GuardError("Nothing can be said now.", verdicts[-1][1].detail)
+                raise GuardError("Nothing can be said now.", refusals[-1].detail)
         await self._count(ready.persona, refused)
         if not said:
             raise GuardError(
@@ -132,10 +145,37 @@ class Guarded:
             )
         return said
 
-    async def _say(self, ready: Ready, prompt: str, count: int, seed: int, context: Sequence[str] = ()) -> list[str]:
+    async def _each(
+        self, ready: Ready, prompt: str, count: int, seed: int, context: Sequence[str]
+    ) -> AsyncIterator[str]:
+        """What `_say` gives, each text as soon as it is written."""
+        written: asyncio.Queue[str | None] = asyncio.Queue()
+        saying = asyncio.ensure_future(self._say(ready, prompt, count, seed, context, written.put_nowait))
+        saying.add_done_callback(lambda _: written.put_nowait(None))
+        given: set[str] = set()  # a worker that died is followed by one that begins anew
+        try:
+            while (text := await written.get()) is not None:
+                if text not in given:
+                    given.add(text)
+                    yield text
+            for text in await saying:
+                if text not in given:
+                    yield text
+        finally:
+            saying.cancel()
+
+    async def _say(
+        self,
+        ready: Ready,
+        prompt: str,
+        count: int,
+        seed: int,
+        context: Sequence[str] = (),
+        heard: Heard = ignore,
+    ) -> list[str]:
         speaker = await self._speakers.speaker(ready)
-        timeout_s = self._settings.voice.timeout_s
-        return await self._voice.speak(speaker, prompt, count, seed, ready.recipe.sampling, timeout_s, context)
+        timeout_s, sampling = self._settings.voice.timeout_s, ready.recipe.sampling
+        return await self._voice.speak(speaker, prompt, count, seed, sampling, timeout_s, context, heard)
 
     def _reasons(self, verdicts: list[tuple[str, Verdict]]) -> list[Reason]:
         return [verdict.reason for _, verdict in verdicts if verdict.reason is not None]

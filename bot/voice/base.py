@@ -6,6 +6,7 @@ Light to import: the bot's own process uses these types, and so does the worker.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -63,13 +64,21 @@ class Cancelled(VoiceError):
     """Nobody waits for this answer any more."""
 
 
+Heard = Callable[[str], None]
+"""Hears of each post as soon as it is written, in their order."""
+
+
+def ignore(post: str) -> None:
+    """For whoever waits for all of them."""
+
+
 class Engine(Protocol):
     """Called from several threads at once; each call blocks until its answer is there."""
 
     def load(self, speaker: Speaker) -> None:
         """Make the speaker ready, so that its first answer need not wait. Raises as `speak` does."""
 
-    def speak(self, utterance: Utterance, cancelled: threading.Event) -> list[str]:
+    def speak(self, utterance: Utterance, cancelled: threading.Event, heard: Heard = ignore) -> list[str]:
         """Posts that begin with the prompt: at least one, at most `count`, all different, without special tokens.
 
         Raises UnsupportedSpeaker, Cancelled, or VoiceError where the prompt is too long or nothing was said.

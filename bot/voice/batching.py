@@ -62,6 +62,7 @@ class _Sequence:
     read: int = 0
     written: bytearray = field(default_factory=bytearray)
     logprobs: list[float] = field(default_factory=list)
+    answer: Future[Any] = field(default_factory=Future)
 
     @property
     def urgency(self) -> int:
@@ -80,8 +81,6 @@ class _Job(Generic[T]):
     asker: Asker
     result: Callable[[_Sequence], T]
     sequences: list[_Sequence] = field(default_factory=list)
-    finished: int = 0
-    answer: Future[list[T]] = field(default_factory=Future)
 
 
 class Batcher:
@@ -111,7 +110,7 @@ class Batcher:
 
     def write(
         self, ids: Sequence[int], room: int, seeds: Sequence[int], sampling: Sampling, asker: Asker
-    ) -> Future[list[Completion]]:
+    ) -> list[Future[Completion]]:
         """One sample a seed that goes on from `ids`, at most `room` tokens, to the end of the post or of its line."""
         job = _Job[Completion](next(self._numbers), asker, _completion)
         job.sequences = [
@@ -120,7 +119,7 @@ class Batcher:
         ]
         return self._taken(job)
 
-    def score(self, texts: Sequence[Sequence[int]], asker: Asker) -> Future[list[TextScore]]:
+    def score(self, texts: Sequence[Sequence[int]], asker: Asker) -> list[Future[TextScore]]:
         """How likely each text is, given as ids from `<|endoftext|>` to `<|endoftext|>`."""
         job = _Job[TextScore](next(self._numbers), asker, _score)
         job.sequences = [_Sequence(job, place, list(ids), len(ids), 0) for place, ids in enumerate(texts)]
@@ -139,14 +138,14 @@ class Batcher:
             self._news.notify()
         self._thread.join()
 
-    def _taken(self, job: _Job[T]) -> Future[list[T]]:
+    def _taken(self, job: _Job[T]) -> list[Future[T]]:
         with self._news:
             if self._closing:
-                job.answer.set_exception(_closing())
+                _refuse(job, _closing())
             else:
                 self._arriving.append(job)
                 self._news.notify()
-        return job.answer
+        return [sequence.answer for sequence in job.sequences]
 
     def _run(self) -> None:
         while self._take_news():
@@ -261,19 +260,16 @@ class Batcher:
     def _finish(self, sequence: _Sequence) -> None:
         self._leave_slot(sequence)
         self._free_sampler(sequence)
-        job = sequence.job
-        job.finished += 1
-        if job.finished == len(job.sequences):
-            job.answer.set_result([job.result(one) for one in job.sequences])
+        sequence.answer.set_result(sequence.job.result(sequence))
 
     def _end(self, job: _Job[Any], error: VoiceError) -> None:
-        """Answer a request with an error, and let go of all that is its own."""
+        """Answer what is open of a request with an error, and let go of all that is its own."""
         for sequence in job.sequences:
             if sequence.slot != _NO_SLOT:
                 self._leave_slot(sequence)
             self._free_sampler(sequence)
         self._waiting = [sequence for sequence in self._waiting if sequence.job is not job]
-        job.answer.set_exception(error)
+        _refuse(job, error)
 
     def _leave_slot(self, sequence: _Sequence) -> None:
         self._context.forget(sequence.slot)
@@ -285,6 +281,12 @@ class Batcher:
         if sequence.sampler is not None:
             self._base.free_sampler(sequence.sampler)
             sequence.sampler = None
+
+
+def _refuse(job: _Job[Any], error: VoiceError) -> None:
+    for sequence in job.sequences:
+        if not sequence.answer.done():
+            sequence.answer.set_exception(error)
 
 
 def _completion(sequence: _Sequence) -> Completion:

@@ -7,7 +7,7 @@ others would be idle.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
@@ -36,13 +36,16 @@ class Cores:
 
     def write(
         self, ids: Sequence[int], room: int, seeds: Sequence[int], sampling: Sampling, asker: Asker
-    ) -> list[Completion]:
-        """One sample a seed, in order. Raises Cancelled, and VoiceError."""
+    ) -> Iterator[Completion]:
+        """One sample a seed, in order, each as soon as it and those before it are there.
+
+        Raises Cancelled, and VoiceError.
+        """
         return self._spread(seeds, lambda batcher, some: batcher.write(ids, room, some, sampling, asker))
 
     def score(self, texts: Sequence[Sequence[int]], asker: Asker) -> list[TextScore]:
         """One score a text, in order. Raises as `write` does."""
-        return self._spread(texts, lambda batcher, some: batcher.score(some, asker))
+        return list(self._spread(texts, lambda batcher, some: batcher.score(some, asker)))
 
     def free_adapter(self, adapter: int) -> None:
         """Free it as soon as every core has dropped it; no request may use it any more."""
@@ -68,9 +71,16 @@ class Cores:
         busy = sum(batcher.load > 0 for batcher in self._cores)
         return min(self._count, _MOST_SHARING) if busy == 1 else 1
 
-    def _spread(self, what: Sequence[S], ask: Callable[[Batcher, Sequence[S]], Future[list[T]]]) -> list[T]:
+    def _spread(self, what: Sequence[S], ask: Callable[[Batcher, Sequence[S]], list[Future[T]]]) -> Iterator[T]:
         batchers = sorted(self._cores, key=lambda one: one.load)[: len(what)]
         answers = [ask(batcher, what[place :: len(batchers)]) for place, batcher in enumerate(batchers)]
+        return _results([answers[place % len(answers)][place // len(answers)] for place in range(len(what))])
+
+
+def _results(answers: Sequence[Future[T]]) -> Iterator[T]:
+    """In order. Whatever goes wrong, nothing is left open: an adapter may be dropped then."""
+    try:
+        for answer in answers:
+            yield answer.result()
+    finally:
         wait(answers)
-        parts = [iter(answer.result()) for answer in answers]
-        return [next(parts[place % len(parts)]) for place in range(len(what))]

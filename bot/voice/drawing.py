@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.errors import VoiceError
-from bot.voice.base import Cancelled, Utterance
+from bot.voice.base import Cancelled, Heard, Utterance, ignore
 from trainer.quality.words import only_names
 
 SEEDS = 2**32 - 1
@@ -47,10 +47,11 @@ def draw_posts(
     utterance: Utterance,
     prompt: str,
     special_tokens: Collection[str],
-    draw: Callable[[Sequence[int]], list[Draw]],
+    draw: Callable[[Sequence[int]], Iterable[Draw]],
     cancelled: threading.Event,
+    heard: Heard = ignore,
 ) -> list[str]:
-    """Draw until there are `count` different posts, or the limit of draws is reached.
+    """Draw until there are `count` different posts, or the limit of draws is reached; each is `heard` at once.
 
     Seeds are used in order from the utterance's own, so the same seed gives the same posts. Raises Cancelled, and
     VoiceError where no draw gave a post.
@@ -69,6 +70,7 @@ def draw_posts(
             says_something = post != prompt and bool(sample.continuation.strip()) and not only_names(post)
             if says_something and sample.tokens >= utterance.sampling.min_tokens and post not in posts:
                 posts.append(post)
+                heard(post)
     if not posts:
         raise VoiceError(f"Nothing worth saying came out in {used} attempts.", "Try another prompt, or another seed.")
     return posts

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from bot.voice.adapter_gguf import adapter_gguf
-from bot.voice.base import END_OF_TEXT, Cancelled, Speaker, TextScore, UnsupportedSpeaker, Utterance
+from bot.voice.base import END_OF_TEXT, Cancelled, Heard, Speaker, TextScore, UnsupportedSpeaker, Utterance, ignore
 from bot.voice.batching import Asker
 from bot.voice.cores import Cores
 from bot.voice.drawing import Draw, context_ids, draw_posts, prompt_too_long, text_too_long, tidy_prompt
@@ -77,7 +77,7 @@ class LlamaCppEngine:
         with self._voice(speaker, threading.Event()):
             pass
 
-    def speak(self, utterance: Utterance, cancelled: threading.Event) -> list[str]:
+    def speak(self, utterance: Utterance, cancelled: threading.Event, heard: Heard = ignore) -> list[str]:
         sampling = utterance.sampling
         limit = min(sampling.max_tokens, self._shape.context_tokens)
         with self._voice(utterance.speaker, cancelled) as voice:
@@ -88,11 +88,11 @@ class LlamaCppEngine:
             room = self._shape.context_tokens - limit
             before = context_ids(utterance.context, voice.special_tokens, voice.base.tokenize, voice.end, room)
 
-            def draw(seeds: Sequence[int]) -> list[Draw]:
+            def draw(seeds: Sequence[int]) -> Iterator[Draw]:
                 written = voice.cores.write([*before, *ids], limit - len(ids), seeds, sampling, voice.asker)
-                return [Draw(one.text, len(ids) + one.tokens) for one in written]
+                return (Draw(one.text, len(ids) + one.tokens) for one in written)
 
-            return draw_posts(utterance, prompt, voice.special_tokens, draw, cancelled)
+            return draw_posts(utterance, prompt, voice.special_tokens, draw, cancelled, heard)
 
     def logprobs(self, speaker: Speaker, texts: list[str], cancelled: threading.Event) -> list[TextScore]:
         with self._voice(speaker, cancelled) as voice:

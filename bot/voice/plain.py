@@ -32,7 +32,7 @@ from transformers import (
 from transformers.utils import logging
 
 from bot.errors import VoiceError
-from bot.voice.base import END_OF_TEXT, Cancelled, Speaker, TextScore, UnsupportedSpeaker, Utterance
+from bot.voice.base import END_OF_TEXT, Cancelled, Heard, Speaker, TextScore, UnsupportedSpeaker, Utterance, ignore
 from bot.voice.drawing import Draw, context_ids, draw_posts, prompt_too_long, text_too_long, tidy_prompt
 from trainer.recipes import Sampling
 
@@ -72,7 +72,7 @@ class PlainEngine:
         with self._one_at_a_time:
             self._voice(speaker)
 
-    def speak(self, utterance: Utterance, cancelled: threading.Event) -> list[str]:
+    def speak(self, utterance: Utterance, cancelled: threading.Event, heard: Heard = ignore) -> list[str]:
         with self._one_at_a_time, torch.inference_mode():
             voice = self._voice(utterance.speaker)
             prompt = tidy_prompt(utterance.prompt, voice.special_tokens)
@@ -87,7 +87,7 @@ class PlainEngine:
                 samples = _sample(voice, [*before, *ids], limit - len(ids), seeds, utterance.sampling, cancelled)
                 return [replace(sample, tokens=sample.tokens - len(before)) for sample in samples]
 
-            return draw_posts(utterance, prompt, voice.special_tokens, draw, cancelled)
+            return draw_posts(utterance, prompt, voice.special_tokens, draw, cancelled, heard)
 
     def logprobs(self, speaker: Speaker, texts: list[str], cancelled: threading.Event) -> list[TextScore]:
         scores = []

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from bot.voice.base import Heard, ignore
 from bot.voice.wire import Answer, Cancel, EngineName, Question, to_line
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class WorkerProcess:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Answer], Heard]] = {}
         self._listening = asyncio.create_task(self._listen())
         self._overhearing = asyncio.create_task(self._overhear())
         self._dead = False
@@ -77,12 +78,12 @@ class WorkerProcess:
     def alive(self) -> bool:
         return not self._dead and self._process.returncode is None
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question, heard: Heard = ignore) -> Answer:
         """Wait for the answer to a question. Raises WorkerDied; a cancelled wait is told to the worker."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if not self.alive:
             raise WorkerDied
-        self._waiting[question.id] = answer
+        self._waiting[question.id] = answer, heard
         try:
             await self._write(to_line(question))
             return await answer
@@ -123,14 +124,18 @@ class WorkerProcess:
         try:
             while line := await self._process.stdout.readline():
                 answer = Answer.model_validate_json(line)
-                waiting = self._waiting.get(answer.id)
-                if waiting is not None and not waiting.done():
+                waiting, heard = self._waiting.get(answer.id, (None, ignore))
+                if waiting is None or waiting.done():
+                    continue
+                if answer.more:
+                    heard(*answer.texts)
+                else:
                     waiting.set_result(answer)
         except (ValidationError, ValueError) as error:
             logger.error("A voice worker wrote something else than an answer (%s).", type(error).__name__)
         finally:
             self._dead = True
-            for waiting in self._waiting.values():
+            for waiting, _ in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(WorkerDied())
 

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from bot.errors import VoiceError
-from bot.voice.base import Speaker, TextScore
+from bot.voice.base import Heard, Speaker, TextScore, ignore
 from bot.voice.process import VoiceSettings, WorkerDied, WorkerProcess
 from bot.voice.wire import Answer, EngineName, Load, Question, Score, Speak
 from trainer.recipes import Sampling
@@ -54,10 +54,12 @@ class Voice:
         sampling: Sampling,
         timeout_s: float = 60.0,
         context: Sequence[str] = (),
+        heard: Heard = ignore,
     ) -> list[str]:
         """Up to `count` different posts that begin with the prompt (one line, single spaces); at least one.
 
-        `context` is what was said before, oldest first. The same seed gives the same posts. Raises VoiceError.
+        `context` is what was said before, oldest first. The same seed gives the same posts. Of several posts, each is
+        `heard` as soon as it is there; a few may be heard twice, where a worker died. Raises VoiceError.
         """
         question = Speak(
             id=next(self._ids),
@@ -68,7 +70,7 @@ class Voice:
             sampling=sampling,
             context=tuple(_sendable(text) for text in context),
         )
-        return (await self._ask(question, timeout_s)).texts
+        return (await self._ask(question, timeout_s, heard)).texts
 
     async def logprobs(self, speaker: Speaker, texts: Sequence[str], timeout_s: float = 600.0) -> list[TextScore]:
         """One score a text, in order. Raises VoiceError."""
@@ -91,7 +93,7 @@ class Voice:
     ) -> None:
         await self.close()
 
-    async def _ask(self, question: Question, timeout_s: float) -> Answer:
+    async def _ask(self, question: Question, timeout_s: float, heard: Heard = ignore) -> Answer:
         if self._asking >= self._settings.waiting:
             raise VoiceError(
                 f"The voice already has {self._asking} requests waiting.",
@@ -101,7 +103,7 @@ class Voice:
         began = time.monotonic()
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await self._ask_engines(question)
+                answer = await self._ask_engines(question, heard)
             self._answer_s += (time.monotonic() - began - self._answer_s) / _REMEMBERED
             return answer
         except TimeoutError:
@@ -111,11 +113,11 @@ class Voice:
         finally:
             self._asking -= 1
 
-    async def _ask_engines(self, question: Question) -> Answer:
+    async def _ask_engines(self, question: Question, heard: Heard) -> Answer:
         """The first engine that can take the speaker answers."""
         refusal = "There is no model for it."
         for engine in _engines(question.speaker):
-            answer = await self._ask_engine(engine, question)
+            answer = await self._ask_engine(engine, question, heard)
             if answer.failure is None:
                 return answer
             if answer.failure.kind != "unsupported":
@@ -125,11 +127,11 @@ class Voice:
             f"{question.speaker.key} cannot speak here. {refusal}", "Export it, so that the plain engine can load it."
         )
 
-    async def _ask_engine(self, engine: EngineName, question: Question) -> Answer:
+    async def _ask_engine(self, engine: EngineName, question: Question, heard: Heard) -> Answer:
         for _ in range(_ATTEMPTS):
             worker = await self._worker(engine)
             try:
-                return await worker.ask(question)
+                return await worker.ask(question, heard)
             except WorkerDied:
                 logger.warning("The %s voice worker ended in the middle of a request.", engine)
         raise VoiceError(

@@ -1,6 +1,6 @@
 """What crosses the pipe between the bot and a voice worker: one JSON object a line, each way.
 
-A request has an id and an answer repeats it; answers come in any order. `cancel` has no answer of its own: the request
+A request has an id and its answers repeat it; they come in any order. `cancel` has no answer of its own: the request
 that it names is answered with a failure, which nobody may be waiting for.
 """
 
@@ -58,6 +58,9 @@ class Failure(BaseModel):
 
 
 class Answer(_Line):
+    """With `more`, its texts are the next ones of those that the last answer repeats, all of them."""
+
+    more: bool = False
     texts: list[str] = []
     scores: list[TextScore] = []
     failure: Failure | None = None

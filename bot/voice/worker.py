@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import BinaryIO, NoReturn, get_args
 
 from pydantic import ValidationError
@@ -104,9 +105,17 @@ class _Worker:
             answer = Answer(id=question.id, failure=Failure(kind="internal", message=message, hint="Try again."))
         finally:
             del self._cancellations[question.id]
+        self._tell(answer)
+
+    def _tell(self, answer: Answer) -> None:
         with self._writing:
             self._answers.write(to_line(answer))
             self._answers.flush()
+
+    def _hear(self, question: Speak, post: str) -> None:
+        """One of several posts is there."""
+        if question.count > 1:
+            self._tell(Answer(id=question.id, more=True, texts=[post]))
 
     def _ask_engine(self, question: Question, cancelled: threading.Event) -> Answer:
         if cancelled.is_set():
@@ -126,7 +135,9 @@ class _Worker:
                     question.sampling,
                     question.context,
                 )
-                return Answer(id=question.id, texts=self._engine.speak(utterance, cancelled))
+                return Answer(
+                    id=question.id, texts=self._engine.speak(utterance, cancelled, partial(self._hear, question))
+                )
 
 
 def _end_at_once(fault: threading.ExceptHookArgs) -> None:

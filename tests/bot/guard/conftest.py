@@ -15,7 +15,7 @@ from bot.guard import Guard, Guarded
 from bot.guard.reranker import Reranker
 from bot.settings import Settings
 from bot.speakers import Ready, Speakers
-from bot.voice.base import Speaker
+from bot.voice.base import Heard, Speaker, ignore
 from bot.voice.service import Voice
 from storage import clones, personas, posts
 from storage.database import Writer
@@ -48,10 +48,14 @@ class Scripted(Voice):
         sampling: Sampling,
         timeout_s: float = 60.0,
         context: Sequence[str] = (),
+        heard: Heard = ignore,
     ) -> list[str]:
         self.seeds.append(seed)
         self.heard.append(tuple(context))
-        return self.batches.pop(0)[:count]
+        texts = self.batches.pop(0)[:count]
+        for text in [*texts[:1], *texts]:  # as after a worker that died and one that began anew
+            heard(text)
+        return texts
 
 
 class OneSpeaker(Speakers):

@@ -55,6 +55,17 @@ async def test_saying_replaces_copies_and_says_the_same_for_the_same_seed(guarde
     assert home.voice.seeds == [5, 1005] * 2
 
 
+async def test_each_text_is_heard_once_and_as_soon_as_it_has_passed(guarded_home: Home) -> None:
+    home = guarded_home
+    heard: list[str] = []
+    home.voice.batches = [["one more @bea #tea", POSTS[0], FINE], ["ships, mostly"]]
+    said = await home.guarded.say(
+        home.ready, "", 3, 5, heard=lambda text: heard.append(f"{len(home.voice.seeds)} {text}")
+    )
+    assert heard == ["1 one more @bea #tea", f"1 {FINE}", "2 ships, mostly"]
+    assert said == [text[2:] for text in heard]
+
+
 async def test_saying_nothing_but_copies_is_an_error(guarded_home: Home) -> None:
     home = guarded_home
     home.voice.batches = [[POSTS[0]]] * home.settings.guard.rounds

@@ -61,8 +61,8 @@ def test_each_sample_of_a_request_goes_on_from_the_whole_prompt(tiny_llama: Path
     asker = Asker(None, threading.Event())
     for prompt in ("My dream is the", "I think that the", "We had 12 the", "It's a good the"):
         ids = [0, *base.tokenize(prompt * times)]
-        (alone,) = batcher.write(ids, 1, [1], SURE, asker).result()
-        assert batcher.write(ids, 1, range(6), SURE, asker).result() == [alone] * 6
+        (alone,) = batcher.write(ids, 1, [1], SURE, asker)
+        assert [one.result() for one in batcher.write(ids, 1, range(6), SURE, asker)] == [alone.result()] * 6
     batcher.close()
     base.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -27,6 +27,19 @@ def posts(*continuations: str, prompt: str = "", count: int = 1) -> list[str]:
 def test_what_says_nothing_new_is_drawn_again() -> None:
     assert posts(" ", "tea\nand more", "tea", "the sea", count=2) == ["tea", "the sea"]
     assert posts("", " of tea", prompt="a cup") == ["a cup of tea"]
+
+
+def test_each_post_is_heard_before_the_next_is_drawn() -> None:
+    heard: list[str] = []
+
+    def draw(seeds: Sequence[int]) -> Iterator[Draw]:
+        for seed in seeds:
+            assert len(heard) == seed - 1
+            yield Draw(f"the {seed}th", tokens=20)
+
+    utterance = Utterance(Speaker("ada"), "", 3, 1, Sampling())
+    assert draw_posts(utterance, "", (), draw, threading.Event(), heard.append) == heard
+    assert len(heard) == 3
 
 
 def test_nothing_but_names_is_drawn_again() -> None:

@@ -25,6 +25,12 @@ async def test_posts_begin_with_the_prompt_and_differ(voice: Voice, speaker: Spe
     assert all(post.startswith("My dream is") and len(post) > len("My dream is") for post in posts)
 
 
+async def test_each_of_several_posts_is_heard_as_soon_as_it_is_there(voice: Voice, speaker: Speaker) -> None:
+    heard: list[str] = []
+    assert await voice.speak(speaker, "My", 5, 3, Sampling(), heard=heard.append) == heard
+    assert len(heard) == 5
+
+
 async def test_same_seed_gives_same_posts(voice: Voice, speaker: Speaker) -> None:
     first = await voice.speak(speaker, "I think", 3, 11, SHORT)
     again = await voice.speak(speaker, "I think", 3, 11, SHORT)
