@@ -17,6 +17,8 @@ from storage.errors import MynahError
 from trainer.recipes import MYNAH, Recipe
 
 VARIANTS: Mapping[str, Mapping[str, float | str]] = {
+    "beta1 0.9": {"beta1": 0.9},
+    "beta1 0.7": {"beta1": 0.7},
     "beta2 0.999": {"beta2": 0.999},
     "beta2 0.95": {"beta2": 0.95},
     "rate 1e-3": {"learning_rate": 1e-3},

@@ -176,7 +176,7 @@ def _setup(job: FinetuneJob, base: Base, lesson: Lesson, fingerprint: str, repor
     optimizer = torch.optim.AdamW(
         weights.values(),
         lr=recipe.learning_rate,
-        betas=(0.9, recipe.beta2),
+        betas=(recipe.beta1, recipe.beta2),
         weight_decay=recipe.weight_decay,
         fused=place.device.type != "mps",
     )

@@ -66,6 +66,8 @@ class Recipe(BaseModel):
     schedule: Literal["linear", "cosine"] = "linear"
     warmup: float = Field(default=0.0, ge=0, le=1)
     """Share of the steps."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """How long AdamW remembers the direction of gradients."""
     beta2: float = Field(default=0.999, gt=0, lt=1)
     """How long AdamW remembers the size of gradients."""
     weight_decay: float = Field(default=0.0, ge=0)
@@ -96,6 +98,7 @@ MYNAH = Recipe(
     forms_once=True,
     learning_rate=1.5e-3,
     warmup=0.1,  # without it, 2e-3 broke out for dozens of steps on one of two accounts (loss 7)
+    beta1=0.8,  # with 0.9, ten steps in one direction, some accounts overshoot while the rate is high
     beta2=0.99,  # a training is about a hundred steps: 0.999 remembers the first, when adapters hardly had a gradient
 )
 
