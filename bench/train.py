@@ -130,8 +130,9 @@ def _figures(outcomes: dict[str, dict[str, Outcome]], limit: float) -> list[Figu
     speed = statistics.median(mynah.tokens_per_s for one in outcomes.values() for mynah in _mynahs(one))
     share = 100 * speed * FLOPS_A_TOKEN / limit
     figures.append(Figure("share of the matrix product's limit", share, "%", ">= 50 %", share >= 50))
-    above = max(mynah.peak_bytes for one in outcomes.values() for mynah in _mynahs(one)) - 2 * WEIGHTS
-    figures.append(at_most("peak memory above the base in bf16", above / MB, "MB", 1_500))
+    base = choose().dtype.itemsize * WEIGHTS
+    above = max(mynah.peak_bytes for one in outcomes.values() for mynah in _mynahs(one)) - base
+    figures.append(at_most(f"peak memory above the base in {choose().precision}", above / MB, "MB", 1_500))
     off = max(mynah.eta_off for one in outcomes.values() for mynah in _mynahs(one))
     figures.append(at_most("estimate of the time left after a tenth, off by", 100 * off, "%", 20))
     return figures
