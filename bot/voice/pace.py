@@ -1,7 +1,8 @@
 """On how many cores the next token is decoded: on several only while they are really ours.
 
 Cores that share a token wait for each other at each of its operations. Where another process has one of them, as a
-training does, the others wait for it most of the time, and one core alone is several times as quick.
+training does, the others wait for it most of the time, and one core alone is several times as quick. A turn in a hundred
+waits with nothing beside, too: so one that waited is doubted, and only a second one in a row is believed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 _WAITING = 1.3
 """A turn that takes so many times what it computes has been waiting for a core."""
 _TURNS_ALONE = 64
-"""After which sharing is tried again: a slow turn in so many does no harm."""
+"""After which sharing is tried again, once: a slow turn in so many does no harm."""
 
 
 class Pace:
@@ -22,6 +23,7 @@ class Pace:
     def __init__(self, cores: Callable[[], int]) -> None:
         self._cores = cores
         self._alone = 0
+        self._waited = False
 
     @contextmanager
     def turn(self) -> Iterator[int]:
@@ -30,5 +32,8 @@ class Pace:
         self._alone = max(0, self._alone - 1)
         began, computed = time.perf_counter(), time.thread_time()
         yield cores
-        if cores > 1 and time.perf_counter() - began > _WAITING * (time.thread_time() - computed):
-            self._alone = _TURNS_ALONE
+        if cores > 1:
+            waited = time.perf_counter() - began > _WAITING * (time.thread_time() - computed)
+            if waited and self._waited:
+                self._alone = _TURNS_ALONE
+            self._waited = waited
