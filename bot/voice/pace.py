@@ -1,8 +1,8 @@
 """On how many cores the next token is decoded: on several only while they are really ours.
 
 Cores that share a token wait for each other at each of its operations. Where another process has one of them, as a
-training does, the others wait for it most of the time, and one core alone is several times as quick. With nothing beside,
-a turn in a hundred waits, too: so it takes two in a row.
+training does, the others wait for it most of the time, and one core alone is several times as quick. With nothing
+beside, a turn in a hundred waits, too: so it takes two in a row.
 """
 
 from __future__ import annotations
