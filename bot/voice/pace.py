@@ -18,10 +18,16 @@ _TURNS_ALONE = 64
 
 
 class Pace:
-    """For one thread. `cores` says how many it may have at the moment."""
+    """For one thread. `cores` says how many it may have at the moment; `wall` and `computed` tell seconds."""
 
-    def __init__(self, cores: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        cores: Callable[[], int],
+        wall: Callable[[], float] = time.perf_counter,
+        computed: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._cores = cores
+        self._wall, self._computed = wall, computed
         self._alone = 0
         self._waited = False
 
@@ -30,10 +36,10 @@ class Pace:
         """A turn on as many cores as it gives; watched, where they are several."""
         cores = 1 if self._alone else self._cores()
         self._alone = max(0, self._alone - 1)
-        began, computed = time.perf_counter(), time.thread_time()
+        began, computed = self._wall(), self._computed()
         yield cores
         if cores > 1:
-            waited = time.perf_counter() - began > _WAITING * (time.thread_time() - computed)
+            waited = self._wall() - began > _WAITING * (self._computed() - computed)
             if waited and self._waited:
                 self._alone = _TURNS_ALONE
             self._waited = waited

@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 from bot.voice.pace import _TURNS_ALONE, Pace
 
-
-def _compute() -> None:
-    ends = time.thread_time() + 0.002
-    while time.thread_time() < ends:
-        pass
+QUICK, WAITED = 0.002, 0.02
 
 
-def _turn(pace: Pace, *, waits_s: float = 0.0) -> int:
-    with pace.turn() as cores:
-        if not waits_s:
-            _compute()
-        time.sleep(waits_s)
-    return cores
+class Clocks:
+    """A wall's clock and that of what a thread computes: every turn computes for as long as a quick one takes."""
+
+    def __init__(self) -> None:
+        self.wall = self.computed = 0.0
+
+    def pace(self, cores: Callable[[], int]) -> Pace:
+        return Pace(cores, lambda: self.wall, lambda: self.computed)
+
+    def turn(self, pace: Pace, seconds: float = QUICK) -> int:
+        with pace.turn() as cores:
+            self.wall += seconds
+            self.computed += QUICK
+        return cores
 
 
 def test_it_takes_as_many_cores_as_it_may() -> None:
-    allowed = iter([1, 1, 1])
-    assert [_turn(Pace(lambda: next(allowed))) for _ in range(3)] == [1, 1, 1]
+    clocks, allowed = Clocks(), iter([1, 3, 2])
+    pace = clocks.pace(lambda: next(allowed))
+    assert [clocks.turn(pace) for _ in range(3)] == [1, 3, 2]
 
 
 def test_after_two_turns_that_waited_it_is_alone_for_a_while_and_then_tries_again_once() -> None:
-    pace = Pace(lambda: 4)
-    assert [_turn(pace, waits_s=0.02) for _ in range(2)] == [4, 4]
-    assert [_turn(pace) for _ in range(_TURNS_ALONE)] == [1] * _TURNS_ALONE
-    assert _turn(pace, waits_s=0.02) == 4
-    assert [_turn(pace) for _ in range(_TURNS_ALONE)] == [1] * _TURNS_ALONE
-    assert [_turn(pace), _turn(pace)] == [4, 4]
+    clocks = Clocks()
+    pace = clocks.pace(lambda: 4)
+    assert [clocks.turn(pace, WAITED) for _ in range(2)] == [4, 4]
+    assert [clocks.turn(pace) for _ in range(_TURNS_ALONE)] == [1] * _TURNS_ALONE
+    assert clocks.turn(pace, WAITED) == 4
+    assert [clocks.turn(pace) for _ in range(_TURNS_ALONE)] == [1] * _TURNS_ALONE
+    assert [clocks.turn(pace), clocks.turn(pace)] == [4, 4]
 
 
 def test_a_single_turn_that_waited_is_nobodys_fault() -> None:
-    pace = Pace(lambda: 4)
-    assert [_turn(pace, waits_s=waits_s) for waits_s in (0.02, 0.0, 0.02, 0.0)] == [4] * 4
-    assert _turn(pace) == 4
+    clocks = Clocks()
+    pace = clocks.pace(lambda: 4)
+    assert [clocks.turn(pace, seconds) for seconds in (WAITED, QUICK, WAITED, QUICK, QUICK)] == [4] * 5
 
 
 def test_a_core_alone_is_not_blamed_for_waiting() -> None:
-    allowed = iter([1, 4])
-    pace = Pace(lambda: next(allowed))
-    assert _turn(pace, waits_s=0.02) == 1
-    assert _turn(pace) == 4
+    clocks, allowed = Clocks(), iter([1, 1, 4])
+    pace = clocks.pace(lambda: next(allowed))
+    assert [clocks.turn(pace, WAITED), clocks.turn(pace, WAITED), clocks.turn(pace)] == [1, 1, 4]
+
+
+def test_by_itself_it_goes_by_the_clocks_of_the_system() -> None:
+    pace = Pace(lambda: 4)
+    with pace.turn() as cores:
+        assert cores == 4
