@@ -175,13 +175,15 @@ def keep_best(run: Run) -> None:
     """The model in fp32 with the weights of the best look, as they will be saved: adapters in half precision."""
     state = run.state
     best = {name: state.best_weights.get(name, weight) for name, weight in state.weights.items()}
+    is_exact = run.place.dtype == torch.float32 or not isinstance(run.model, PeftModel)
     if isinstance(run.model, PeftModel):
-        run.learner = Plain(run.model)  # a lean one holds weights of its own
-        give_back()
         best = {name: weight.half() for name, weight in best.items()}
-        run.model = _with_adapters(run, torch.float32, best)
-    else:
+    run.learner = Plain(run.model)  # a lean one holds weights of its own
+    give_back()
+    if is_exact:
         _put(best, run.model)
+    else:
+        run.model = _with_adapters(run, torch.float32, best)
     run.learner = learner_of(run.model)
 
 
