@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -89,7 +89,7 @@ class Guarded:
             count = self._settings.guard.candidates
             texts = await self._say(ready, prompt, count, seed + attempt * _DRAWS, context)
             verdicts = [(text, await self._guard.check(text, ready.persona, target=target)) for text in texts]
-            refused.update(self._reasons(verdicts))
+            refused.update(_reasons(verdict for _, verdict in verdicts))
             if may_leave := [text for text, verdict in verdicts if verdict.ok]:
                 best = await self._reranker.ordered(may_leave, await self._guard.profile(ready.persona))
                 await self._count(persona, refused)
@@ -131,7 +131,7 @@ class Guarded:
                 if attempt == 0:
                     raise
                 break
-            refused.update(reasons := [one.reason for one in refusals if one.reason is not None])
+            refused.update(reasons := _reasons(refusals))
             if not reasons or len(said) == count:
                 break
             if "cannot tell" in reasons:
@@ -165,23 +165,18 @@ class Guarded:
             saying.cancel()
 
     async def _say(
-        self,
-        ready: Ready,
-        prompt: str,
-        count: int,
-        seed: int,
-        context: Sequence[str] = (),
-        heard: Heard = ignore,
+        self, ready: Ready, prompt: str, count: int, seed: int, context: Sequence[str], heard: Heard = ignore
     ) -> list[str]:
         speaker = await self._speakers.speaker(ready)
         timeout_s, sampling = self._settings.voice.timeout_s, ready.recipe.sampling
         return await self._voice.speak(speaker, prompt, count, seed, sampling, timeout_s, context, heard)
-
-    def _reasons(self, verdicts: list[tuple[str, Verdict]]) -> list[Reason]:
-        return [verdict.reason for _, verdict in verdicts if verdict.reason is not None]
 
     async def _count(self, persona: Persona, refused: Counter[Reason]) -> None:
         if isinstance(self._store, Reader):
             return
         for reason, times in refused.items():
             await self._store.run(choices.count_refusal, persona.id, reason, times, datetime.now(UTC))
+
+
+def _reasons(verdicts: Iterable[Verdict]) -> list[Reason]:
+    return [verdict.reason for verdict in verdicts if verdict.reason is not None]
