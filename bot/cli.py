@@ -28,7 +28,7 @@ from bot.errors import NotFound, SettingsError
 from bot.gateways import console, families, figures, serving, text
 from bot.gateways.command_line import parse
 from bot.gateways.printable import printable
-from bot.gateways.text import findings_list, models_table, sentence
+from bot.gateways.text import findings_list, models_table, sentence, shortfall
 from bot.requests import Ask, BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from bot.settings import Settings
 from bot.setup_base import bring
@@ -213,9 +213,12 @@ async def _say(settings: Settings, options: argparse.Namespace) -> int:
     async with _speaking(settings) as app:
         request = SayRequest(options.handle, options.prompt, options.count, options.seed)
         if options.json:
-            print(json.dumps(asdict(await app.commands.say(request)), ensure_ascii=False))
+            said = await app.commands.say(request)
+            print(json.dumps(asdict(said), ensure_ascii=False))
         else:
-            await app.commands.say(request, lambda said: print(*map(printable, said.texts), flush=True))
+            said = await app.commands.say(request, lambda said: print(*map(printable, said.texts), flush=True))
+    for words in shortfall(said, request.count):
+        print(f"mynah: {words}", file=sys.stderr)
     return 0
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from bot import promotion
-from bot.errors import CloneFailed, OptedOut, SourceError
+from bot.errors import CloneFailed, SourceError
 from bot.people import grounds
 from bot.sources import ARCHIVES, Limits, Source, open_source
-from storage import blends, clones, consents, evaluations, learning, optouts, personas, posts, weights, x_collections
+from storage import blends, clones, consents, evaluations, learning, personas, posts, weights, x_collections
 from storage.clones import Clone
 from storage.evaluations import Measured, TrackedRun
 from storage.personas import Persona
@@ -157,10 +157,7 @@ def import_posts(
 
 def refuse_opted_out(db: Database, named: str | None) -> None:
     """Raises OptedOut where the one whom a file names is not to be learned from, whatever the clone is called."""
-    if named is not None and optouts.names(db, named.lower()):
-        raise OptedOut(
-            "The file is of a person who has opted out.", "Their voice is not learned here; please respect it."
-        )
+    grounds.refuse_opted_out(db, named, told="The file is of a person who has opted out.")
 
 
 def _refuse_another_account(persona: Persona, source: Source, before: set[str], added: posts.Added) -> None:

@@ -76,7 +76,7 @@ def only_the_running(command: str) -> CommandError:
     """For a command that changes something, beside a bot that holds the data folder."""
     return CommandError(
         "The Mynah that is running holds the data folder, and only it can do that.",
-        f"Type {command} in its console, or give the command on Discord.",
+        f"Type {command} in its console, or on Discord where it has that; or stop it first.",
     )
 
 

@@ -12,11 +12,12 @@ from sqlite_utils import Database
 
 from bot.cards import card_job
 from bot.data_folder import DataFolder
-from bot.errors import CommandError, OptedOut, TrainerFailed
+from bot.errors import CommandError, TrainerFailed
 from bot.launchers import local
+from bot.people import grounds
 from bot.settings import Settings
 from bot.speakers import Speakers
-from storage import clones, consents, optouts, personas, weights
+from storage import clones, consents, personas, weights
 from storage.clones import Clone
 from storage.database import Store
 from storage.errors import StorageError
@@ -123,8 +124,7 @@ async def adopt(settings: Settings, store: Store, origin: str, handle: str | Non
 
 def _refuse_opted_out(db: Database, *names: str) -> None:
     """Raises OptedOut where one of them, such as what the model's card calls itself, is not to be imitated."""
-    if any(optouts.names(db, _plain(name)) for name in names if name):
-        raise OptedOut("This person has opted out: their voice is not brought in here.", "Please respect it.")
+    grounds.refuse_opted_out(db, *names, told="This person has opted out: their voice is not brought in here.")
 
 
 def _plain(handle: str) -> str:

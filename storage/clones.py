@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict, Unpack
 
 from sqlite_utils import Database
 
 from storage import personas
 from storage.errors import StorageError, UnderWay
-from storage.ids import new_id, utc_now, utc_time
+from storage.ids import new_id, utc_now, utc_text, utc_time
 
 State = Literal["queued", "collecting", "training", "ready", "failed", "cancelled"]
 
@@ -173,11 +173,18 @@ def enqueue(
 
 
 def _forget_vain(db: Database, persona_id: str) -> None:
-    """Of refreshes that found too little to learn the newest is enough to be shown: one a day would fill every list."""
+    """Of refreshes that found too little to learn the newest is enough to be shown: one a day would fill every list.
+
+    Those of the last day stay, by which quotas are counted, and the one that knows how far X was read and paid for.
+    """
     db.execute(
-        "delete from clones where persona_id = ? and goes_on_from is not null"
-        " and state = 'failed' and error_kind = 'too_few_posts'",
-        [persona_id],
+        """
+        delete from clones where persona_id = :persona and goes_on_from is not null
+        and state = 'failed' and error_kind = 'too_few_posts' and created_at < :yesterday and id is not (
+            select clone_id from x_collections where persona_id = :persona and pages > 0 order by clone_id desc limit 1
+        )
+        """,
+        {"persona": persona_id, "yesterday": utc_text(datetime.now(UTC) - timedelta(days=1))},
     )
 
 

@@ -23,6 +23,8 @@ class PackagedBase:
     sha256: str
     size_bytes: int
     licence: str
+    languages: tuple[str, ...]
+    """ISO 639-1 codes of what it learned to write in."""
 
     def path(self) -> Path | None:
         """The file where the package is installed, else None."""
@@ -41,6 +43,7 @@ SMOLLM2 = PackagedBase(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     size_bytes=98_362_432,
     licence="Apache-2.0",
+    languages=("en",),
 )
 
 PACKAGED: dict[str, PackagedBase] = {SMOLLM2.name: SMOLLM2}

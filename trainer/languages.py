@@ -12,6 +12,8 @@ from collections.abc import Iterable
 
 import py3langid
 
+from trainer.catalog import PACKAGED
+
 ENOUGH_LETTERS = 40
 """A post with fewer says little of its language."""
 ENOUGH_SHARE = 0.1
@@ -34,3 +36,17 @@ def languages(posts: Iterable[str]) -> tuple[str, ...]:
         code, _ = py3langid.classify(text)
         written[str(code)] += len(text)
     return tuple(code for code, characters in written.most_common() if characters >= ENOUGH_SHARE * written.total())
+
+
+def foreign(base: str, posts: Iterable[str]) -> str:
+    """What to mind where most posts are in a language that the base never learned, or ""; of a base without a name of
+    ours nothing is known."""
+    packaged = PACKAGED.get(base)
+    written = languages(posts) if packaged else ()
+    if not packaged or not written or written[0] in packaged.languages:
+        return ""
+    known = ", ".join(packaged.languages)
+    return (
+        f"Most of it is in the language {written[0]!r}, and the base {base} learned {known} only: expect words that "
+        f"are nearly right. A base that knows {written[0]!r} (base_model in config.toml) does better."
+    )

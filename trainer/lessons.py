@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainer import corpus, epochs
+from trainer import corpus, epochs, languages
 from trainer.corpus import CleanPost, Corpus
 from trainer.files import describe
 from trainer.protocol import Counted, FinetuneJob, JobFailed, PersonCounted
@@ -108,6 +108,7 @@ def say_counts(job: FinetuneJob, lesson: Lesson, emit: Emit) -> Counted:
     except JobFailed:
         emit(counted)
         raise
-    counted = counted.model_copy(update={"warning": " ".join(warnings)})
+    warnings.append(languages.foreign(job.base, (post.text for post in posts.train)))
+    counted = counted.model_copy(update={"warning": " ".join(filter(None, warnings))})
     emit(counted)
     return counted

@@ -150,7 +150,7 @@ def export_folder(line: Line) -> Path:
 
 def _unknown(name: str) -> CommandError:
     if name in IN_A_SHELL:
-        return CommandError(f"/{name} is a command of the shell alone.", f"In another terminal: .venv/bin/mynah {name}")
+        return CommandError(f"/{name} is a command of the shell alone.", IN_A_SHELL[name])
     return CommandError(f"There is no command /{name}.", _nearest(name, list(FORMS), "/") + "/help lists them.")
 
 

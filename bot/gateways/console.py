@@ -191,10 +191,11 @@ class Console:
 
     async def _speak(self, line: Line) -> None:
         """Each post as soon as it is there, under the name of who imitates whom."""
-        names = iter([True])
-        await self._app.commands.say(
-            say_request(line), lambda said: self._say(*text.said(said)[0 if next(names, False) else 1 :])
+        names, request = iter([True]), say_request(line)
+        said = await self._app.commands.say(
+            request, lambda said: self._say(*text.said(said)[0 if next(names, False) else 1 :])
         )
+        self._say(*text.shortfall(said, request.count))
 
     def _order(self, line: Line) -> Coroutine[object, object, Submitted]:
         commands = self._app.commands

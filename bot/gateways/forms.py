@@ -52,8 +52,16 @@ KEYS = {
     **families.keys(),
 }
 MAY_BE_EMPTY = ("prompt", "quiet")
-IN_A_SHELL = ("doctor", "setup", "wandb", "discord", "recipe", "run")
-"""Commands of `mynah` that the console lacks."""
+_BESIDE, _AFTER = "In another terminal: .venv/bin/mynah", "After /quit: .venv/bin/mynah"
+IN_A_SHELL = {
+    "doctor": f"{_BESIDE} doctor",
+    "setup": f"{_BESIDE} setup",
+    "recipe": f"{_BESIDE} recipe list",
+    "wandb": f"{_AFTER} wandb sync",
+    "discord": f"{_AFTER} discord sync",
+    "run": "It runs already.",
+}
+"""Commands of `mynah` that the console lacks, and how they are given: some write, which one Mynah at a time may."""
 
 
 def told(names: tuple[str, ...] = ()) -> list[str]:

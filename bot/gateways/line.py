@@ -37,9 +37,10 @@ def refuse_words(line: Line, known: int, mind: str = "") -> None:
     `mind` is what a person has probably missed then.
     """
     if len(line.words) > known:
-        if line.handle is None and "@handle" in line.form:
+        word = line.words[known]
+        if line.handle is None and "@handle" in line.form and not (mind and "." in word):  # `my archive.zip`
             mind = "A handle begins with @. "
-        raise CommandError(f"{line.words[known]!r} is one word too many.", f"{mind}The form is {line.form}")
+        raise CommandError(f"{word!r} is one word too many.", f"{mind}The form is {line.form}")
 
 
 def path(text: str) -> Path:

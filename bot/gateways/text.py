@@ -135,6 +135,14 @@ def said(result: Said) -> list[str]:
     return [f"@{result.handle} (a bot imitating them):", *(printable(text) for text in result.texts)]
 
 
+def shortfall(result: Said, count: int) -> list[str]:
+    """What is to be said where fewer posts came than were asked for."""
+    came = len(result.texts)
+    if came == count:
+        return []
+    return [f"Only {came} of {count} came: the others were somebody's posts already, or could not be had now."]
+
+
 def recipe_table(recipe: Recipe) -> list[str]:
     """All that a recipe sets, as config.toml would have it."""
     rows = recipe.model_dump(exclude={"name", "summary", "sampling"})

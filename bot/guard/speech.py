@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -108,7 +109,8 @@ class Guarded:
     ) -> list[str]:
         """Up to `count` texts that are nobody's yet, for whoever asked; at least one. The same seed says the same.
 
-        `context` is what was said before, oldest first. Each text is `heard` as soon as it has passed.
+        `context` is what was said before, oldest first. Each text is `heard` as soon as it has passed; what goes wrong
+        after that ends in fewer texts.
 
         Raises:
             GuardError: where everything that came out is somebody's already, or that cannot be told.
@@ -117,25 +119,30 @@ class Guarded:
         await self._store.run(consents.refuse_beyond, ready.persona.id, "speak")
         said: list[str] = []
         refused: Counter[Reason] = Counter()
+
+        def passed(text: str) -> None:
+            if text not in said and len(said) < count:
+                said.append(text)
+                heard(text)
+
         for attempt in range(self._settings.guard.rounds):
+            each = self._each(ready, prompt, count - len(said), seed + attempt * _DRAWS, context)
             refusals: list[Verdict] = []
             try:
-                async for text in self._each(ready, prompt, count - len(said), seed + attempt * _DRAWS, context):
-                    verdict = await self._guard.check_originality(text, ready.persona, prompt=prompt)
-                    if not verdict.ok:
-                        refusals.append(verdict)
-                    elif text not in said and len(said) < count:
-                        said.append(text)
-                        heard(text)
+                await self._sift(each, ready.persona, prompt, passed, refusals.append)
             except VoiceError:
-                if attempt == 0:
+                if not said:
                     raise
                 break
-            refused.update(reasons := _reasons(refusals))
+            finally:
+                refused.update(reasons := _reasons(refusals))
             if not reasons or len(said) == count:
                 break
             if "cannot tell" in reasons:
-                raise GuardError("Nothing can be said now.", refusals[-1].detail)
+                if said:
+                    break
+                detail = next(verdict.detail for verdict in refusals if verdict.reason == "cannot tell")
+                raise GuardError("Nothing can be said now.", detail)
         await self._count(ready.persona, refused)
         if not said:
             raise GuardError(
@@ -145,9 +152,26 @@ class Guarded:
             )
         return said
 
+    async def _sift(
+        self,
+        each: AsyncGenerator[str],
+        persona: Persona,
+        prompt: str,
+        passed: Callable[[str], None],
+        refused: Callable[[Verdict], None],
+    ) -> None:
+        """Each text to one of the two, as soon as it is written."""
+        async with aclosing(each) as texts:
+            async for text in texts:
+                verdict = await self._guard.check_originality(text, persona, prompt=prompt)
+                if verdict.ok:
+                    passed(text)
+                else:
+                    refused(verdict)
+
     async def _each(
         self, ready: Ready, prompt: str, count: int, seed: int, context: Sequence[str]
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """What `_say` gives, each text as soon as it is written."""
         written: asyncio.Queue[str | None] = asyncio.Queue()
         saying = asyncio.ensure_future(self._say(ready, prompt, count, seed, context, written.put_nowait))
@@ -163,6 +187,7 @@ class Guarded:
                     yield text
         finally:
             saying.cancel()
+            await asyncio.gather(saying, return_exceptions=True)
 
     async def _say(
         self, ready: Ready, prompt: str, count: int, seed: int, context: Sequence[str], heard: Heard = ignore

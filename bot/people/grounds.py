@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from bot.errors import CommandError
+from sqlite_utils import Database
+
+from bot.errors import CommandError, OptedOut
 from bot.settings.consent import Consent as Policy
+from storage import optouts
 from storage.consents import ALL_USES, Consent, Ground, Use
 
 _ONLY_THEIRS = frozenset({"x_archive", "discord_package", "mastodon_archive"})
@@ -81,3 +84,17 @@ def in_words(consent: Consent) -> str:
             return f"The posts were public on {day}; the person was not asked."
         case "invented":
             return "It was written for Mynah; no such pigeon exists."
+
+
+def refuse_opted_out(
+    db: Database,
+    *names: str | None,
+    told: str = "This person has opted out: their voice is not learned here.",
+) -> None:
+    """Raises OptedOut where one of the handles, such as what a file or a model calls itself, is not to be imitated.
+
+    Slow where anybody opted out: for the database's thread, now and then.
+    """
+    plain = {name.removeprefix("@").lower() for name in names if name}
+    if any(optouts.names(db, name) for name in plain):
+        raise OptedOut(told, "That is for good; please respect it.")

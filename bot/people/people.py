@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from bot.cloning import Cloning
 from bot.data_folder import DataFolder
-from bot.errors import CommandError, NotFound, OptedOut
+from bot.errors import CommandError, NotFound
 from bot.people import files, grounds, privacy
 from bot.people.privacy import PrivacyNotice
 from bot.people.recorded import Recorded, recorded
@@ -74,13 +74,7 @@ class People:
 
     async def refuse_opted_out(self, handle: str, platform: Platform = "any") -> None:
         """Raises OptedOut where this handle, or id of a platform, is not to be learned from."""
-        if not await self._store.run(optouts.count):
-            return
-        digest = await self._digest(_name(handle, platform))
-        if await self._store.run(optouts.holds, digest):
-            raise OptedOut(
-                "This person has opted out: their voice is not learned here.", "That is for good; please respect it."
-            )
+        await self._store.run(grounds.refuse_opted_out, _name(handle, platform))
 
     async def consent_for(self, handle: str, *, connected: bool = False) -> Ground:
         """The ground on which a public account may be collected; `connected` is the owner's own, by login.
@@ -214,10 +208,6 @@ class People:
             if (found := await self._store.run(forgetting.erase, persona_id)) is not None:
                 return found
         raise CommandError("Clones of this person keep being asked for.", "Try again in a moment.")
-
-    async def _digest(self, name: str) -> str:
-        salt = await self._store.run(optouts.ensure_salt)
-        return await asyncio.to_thread(optouts.digest, name, salt)
 
 
 def _name(handle_or_id: str, platform: Platform) -> str:

@@ -137,7 +137,7 @@ class Lane:
         if refused.is_final:
             await self._store.run(outbox.move, post.id, "failed", refused.reason, now)
             await self._notices.tell(
-                "failed", f"A post was refused for good: {refused.reason}", f"/outbox {post.id}", now
+                "failed", f"A post was refused for good: {refused.reason}", f"/outbox show {post.id}", now
             )
             return
         if refused.halts:

@@ -14,7 +14,7 @@ from bot.posting.posting import Posting
 from bot.posting.sender import NotSent, Outcome
 from bot.posting.x_sender import XSender
 from bot.settings import Settings
-from bot.x.access import KEYS, account_access, base_url, user_keys
+from bot.x.access import KEYS, account_access, base_url, own_account
 from bot.x.client import XClient
 from storage import switches
 from storage.database import Reader, Store
@@ -44,9 +44,8 @@ class XAccount:
             yield
             return
         async with client:
-            keys = user_keys(self._settings)
             confirmed = await self._store.run(switches.confirmed, etiquette.CONFIRMATION)
-            account_id = (confirmed or "") if keys is None else keys.user_id
+            account_id = await own_account(self._settings) or confirmed or ""
             if confirmed is None or not await self._is_confirmed(account_id):
                 await self._stop()
             self._sender = XSender(client, account_id, self._budget, user_auth=client.reads_as_user)

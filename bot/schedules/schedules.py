@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
@@ -26,8 +26,9 @@ SHOWN = 3
 MOST_SHOWN = 50
 LOOKED_AT = 60
 """So many runs of a new schedule are looked at, whether they are too close together."""
-_SAME = ("action", "words", "kind", "zone", "target", "prompt")
-"""What two schedules of a persona share that do the same."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_SAME = ("action", "words", "kind", "zone", "target", "prompt", "jitter_s", "quiet")
+"""What two schedules of a persona share that do the same in the same span of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +189,11 @@ def refuse_unusable(schedule: Schedule, settings: Settings) -> None:
 def _refuse_twin(new: New, others: Sequence[Schedule]) -> None:
     """Typed twice, a schedule would post everything twice. Raises CommandError."""
     for other in others:
-        if other.state != "ended" and all(getattr(other, name) == getattr(new, name) for name in _SAME):
-            raise CommandError(f"Schedule {other.number} does that already.", "/schedule list shows it.")
+        if other.state == "ended" or any(getattr(other, name) != getattr(new, name) for name in _SAME):
+            continue
+        if max(other.begins_at, new.begins_at) <= min(other.ends_at or _NEVER, new.ends_at or _NEVER):
+            hint = "shows it" if other.state == "active" else f"shows it, and /schedule resume {other.number} goes on"
+            raise CommandError(f"Schedule {other.number} does that already.", f"/schedule list {hint}.")
 
 
 def _pause(db: Database, number: int, now: datetime) -> None:

@@ -36,9 +36,13 @@ class Discord(Section):
     owner_channel: str = Field(default="", description="the id of a channel for what the owner should know")
     drafts_channel: str = Field(default="", description="the id of a channel in which drafts wait for approval")
     trial_guild: str = Field(default="", description="the id of a server whose commands are synced at once, for trying")
-    may_administrate: Ids = Field(default=(), description="who may use /admin, /forget and /rollback besides the owner")
+    may_administrate: Ids = Field(
+        default=(), description="who may use /admin, /outbox, /forget and /rollback besides the owner"
+    )
     may_clone: Ids = Field(default=(), description="who may clone, blend and refresh")
-    may_schedule: Ids = Field(default=(), description="who may schedule posts; empty is who manages the server")
+    may_schedule: Ids = Field(
+        default=(), description="who may schedule posts and decide on drafts; empty is who manages the server"
+    )
     may_speak: Ids = Field(default=(), description="who may have personas speak")
     clones_a_day: int = Field(default=3, ge=0, le=1000, description="clones that one person may ask for in 24 hours")
     server_clones_a_day: int = Field(default=20, ge=0, le=1000, description="and one server")

@@ -25,7 +25,9 @@ DEEPEST = 3_200
 """Posts of a timeline that X gives at most."""
 
 _HANDLE = re.compile(r"[A-Za-z0-9_]{1,15}")
-_PAGE, _SMALLEST_PAGE = 100, 5
+SMALLEST_PAGE = 5
+"""X gives no fewer posts at a time, where there are as many."""
+_PAGE = 100
 _FIELDS = ["created_at", "note_tweet", "referenced_tweets", "in_reply_to_user_id"]
 _CUT = re.compile(r"….{0,3}(https://t\.co/\w+)?\s*$")
 _CUT_FROM_CHARS = 250
@@ -197,9 +199,9 @@ async def _timeline(
 
 def page_size(left: int) -> int:
     """So that no rest is too small to be asked for; 0 where nothing more may be read."""
-    if left < _SMALLEST_PAGE:
+    if left < SMALLEST_PAGE:
         return 0
-    return left - _SMALLEST_PAGE if _PAGE < left < _PAGE + _SMALLEST_PAGE else min(left, _PAGE)
+    return left - SMALLEST_PAGE if _PAGE < left < _PAGE + SMALLEST_PAGE else min(left, _PAGE)
 
 
 def _after(at: Checkpoint, timeline: TimelineAnswer) -> Checkpoint:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
+from bot.errors import VoiceError
 from bot.voice.base import TextScore
 from bot.voice.batching import Asker, Batcher, Completion
 from bot.voice.llama_base import LlamaBase
@@ -30,8 +31,12 @@ class Cores:
         self._base = base
         self._count = min(cores, slots)
         self._cores: list[Batcher] = []
-        for _ in range(self._count):
-            self._cores.append(Batcher(base, -(-slots // self._count), context_tokens, self._cores_each))
+        try:
+            for _ in range(self._count):
+                self._cores.append(Batcher(base, -(-slots // self._count), context_tokens, self._cores_each))
+        except VoiceError:  # memory was enough for some of them
+            self.close()
+            raise
         self._counting = threading.Lock()
 
     def write(

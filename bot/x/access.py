@@ -40,6 +40,12 @@ def login_of(settings: Settings) -> Login:
     return Login(settings, file)
 
 
+async def own_account(settings: Settings) -> str:
+    """The id of the account that is connected, by its keys or its login; "" where none is. Raises SettingsError."""
+    keys = user_keys(settings)
+    return await login_of(settings).account_id() if keys is None else keys.user_id
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """By what X lets somebody in: a token to show, or keys to sign with."""

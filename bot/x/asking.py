@@ -10,7 +10,7 @@ from bot.errors import CommandError
 from bot.people.people import People
 from bot.requests import Ask
 from bot.settings import Settings
-from bot.sources.x_api import DEEPEST, Account, find_account, page_size
+from bot.sources.x_api import DEEPEST, SMALLEST_PAGE, Account, find_account, page_size
 from bot.x import access
 from bot.x.budget import MICRO, Budget, OverBudget
 from bot.x.errors import AccountUnreadable
@@ -62,15 +62,15 @@ class Asking:
         line then.
         """
         self.refuse_against_terms()
-        if depth is not None and depth < 5:
-            raise CommandError(f"depth is {depth}.", "It is a number of posts, 5 or more.")
+        if depth is not None and depth < SMALLEST_PAGE:
+            raise CommandError(f"depth is {depth}.", f"It is a number of posts, {SMALLEST_PAGE} or more.")
         await self._people.refuse_opted_out(handle)
         last = await self._store.run(_last, handle)
-        ground = await self._ground(handle, is_own=False)
+        own = await access.own_account(self._settings)
+        ground = await self._ground(handle, is_own=False, is_last_word=not own)
         async with await access.reader(self._settings, self._budget, "look-up") as client:
             account = await look_up(client, handle, None if last is None else last.account_id)
-        keys = access.user_keys(self._settings)
-        is_own = keys is not None and keys.user_id == account.id
+        is_own = account.id == own
         ground = ground or await self._ground(handle, is_own=is_own, is_last_word=True)
         if account.is_protected and not is_own:
             raise AccountUnreadable(
@@ -85,12 +85,12 @@ class Asking:
         if not self._settings.x.train_on_api_content:
             raise CommandError(TERMS, f"So it is off; the owner can set x.train_on_api_content = true. {ARCHIVE}")
 
-    async def _ground(self, handle: str, *, is_own: bool, is_last_word: bool = False) -> Ground | None:
+    async def _ground(self, handle: str, *, is_own: bool, is_last_word: bool) -> Ground | None:
         """Why the account may be collected; None where that depends on whose it is, which X has to say first."""
         try:
             return await self._people.consent_for(handle, connected=is_own)
         except CommandError:
-            if is_last_word or access.user_keys(self._settings) is None:
+            if is_last_word:
                 raise
             return None
 
@@ -98,7 +98,7 @@ class Asking:
         self, account: Account, wanted: Collection, last: Collection | None, ask: Ask | None
     ) -> Collection:
         estimate = self._estimate(account, wanted, last, await self._budget.left())
-        if page_size(estimate.posts) == 0 < estimate.wanted:
+        if estimate.posts < min(estimate.wanted, SMALLEST_PAGE):
             raise OverBudget(
                 f"{estimate.wanted:,} posts cost about {_usd(estimate.cost)}, and the budget has {_usd(estimate.left)}"
                 " left.",
@@ -106,9 +106,9 @@ class Asking:
             )
         price = in_words(account, estimate, only_newer=wanted.since_id is not None)
         question = f"{TERMS} {price} Collect them, and learn from them?"
-        depth = wanted.read + max(estimate.posts, min(5, estimate.wanted))
+        depth = wanted.read + (max(estimate.posts, SMALLEST_PAGE) if estimate.wanted else 0)
         if ask is None or not await ask(question):
-            raise NeedsYes(account.handle, question, max(5, depth), price)
+            raise NeedsYes(account.handle, question, max(SMALLEST_PAGE, depth), price)
         return replace(wanted, depth=depth)
 
     def _estimate(self, account: Account, wanted: Collection, last: Collection | None, left: int) -> Estimate:
@@ -165,7 +165,7 @@ def _begun(account: Account, ground: Ground, depth: int, last: Collection | None
             oldest_id=last.oldest_id,
             next_token=last.next_token,
             read=last.read,
-            depth=max(depth, last.read + 5),
+            depth=max(depth, last.read + SMALLEST_PAGE),
         )
     return replace(fresh, since_id=last.newest_id, newest_id=last.newest_id)
 

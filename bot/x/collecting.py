@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from sqlite_utils import Database
 
 from bot.cloning import ComeBack
-from bot.errors import CommandError, OptedOut
+from bot.errors import CommandError
 from bot.notices import Notices
 from bot.people import grounds
 from bot.settings import Settings
@@ -20,7 +20,7 @@ from bot.x.budget import Budget, Reservation
 from bot.x.errors import OutOfCredits, RateLimited, Refused, XError
 from bot.x.patience import Patience
 from bot.x.terms import TERMS
-from storage import consents, optouts, personas, posts, x_collections, x_ledger
+from storage import consents, personas, posts, x_collections, x_ledger
 from storage.clones import Clone
 from storage.database import Store
 from storage.x_collections import Collection
@@ -111,9 +111,8 @@ def _waiting(tell: Tell) -> Patience:
 
 def _of_clone(db: Database, clone: Clone) -> Collection | None:
     collection = x_collections.of_clone(db, clone.id)
-    handle = personas.get(db, clone.persona_id).handle
-    if collection is not None and optouts.names(db, handle):
-        raise OptedOut("This person has opted out: their voice is not learned here.", "Please respect it.")
+    if collection is not None:
+        grounds.refuse_opted_out(db, personas.get(db, clone.persona_id).handle)
     return collection
 
 

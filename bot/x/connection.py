@@ -16,7 +16,7 @@ from bot.data_folder import DataFolder
 from bot.errors import CommandError
 from bot.settings import Settings
 from bot.x import access
-from bot.x.answers import UserAnswer, read_answer
+from bot.x.answers import UserAnswer, WireUser, read_answer
 from bot.x.budget import Budget
 from bot.x.errors import Unreadable
 from bot.x.login import Request
@@ -92,7 +92,9 @@ class X:
         await login.finish(request, request.code_in(address))
         await asyncio.to_thread(self._begun.unlink, missing_ok=True)
         client = PayingClient(access.base_url(self._settings), self._budget, "check", bearer=login.access_token)
-        return await _who_shows(client)
+        account = await _who(client, user_auth=False)
+        await login.belongs_to(account.id)
+        return account.username
 
     async def doors(self) -> list[Door]:
         """Each way in that is set, tried at X: a user read each. Raises nothing: problems are told."""
@@ -134,21 +136,21 @@ async def _lets_read(client: PayingClient) -> str:
 
 
 async def _who_signs(client: PayingClient) -> str:
-    return await _who(client, user_auth=True)
+    return (await _who(client, user_auth=True)).username
 
 
 async def _who_shows(client: PayingClient) -> str:
-    return await _who(client, user_auth=False)
+    return (await _who(client, user_auth=False)).username
 
 
-async def _who(client: PayingClient, *, user_auth: bool) -> str:
-    """The handle that X knows these keys by."""
+async def _who(client: PayingClient, *, user_auth: bool) -> WireUser:
+    """The account that X knows these keys by."""
     async with client:
         answer = await read_answer(UserAnswer, await client.get_me(user_auth=user_auth))
         await client.settle(1)
     if answer.data is None:
         raise Unreadable("X does not say whose keys these are.", "Try again later.")
-    return answer.data.username
+    return answer.data
 
 
 async def _listen(runner: web.AppRunner, port: int) -> None:

@@ -92,6 +92,11 @@ class Login:
         """Whether somebody logged in. Raises SettingsError for a broken file."""
         return await asyncio.to_thread(self._file.read) is not None
 
+    async def account_id(self) -> str:
+        """Whose login it is; "" where nobody logged in, or X was not asked. Raises SettingsError for a broken file."""
+        pair = await asyncio.to_thread(self._file.read)
+        return "" if pair is None else pair.account_id
+
     def begin(self) -> Request:
         """Raises CommandError where the app's id is not set."""
         x = self._settings.x
@@ -104,6 +109,12 @@ class Login:
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": request.back}
         async with self._file.held():
             await asyncio.shield(self._exchange({**form, "code_verifier": request.verifier}))
+
+    async def belongs_to(self, account_id: str) -> None:
+        """Keep whose login it is, as X says."""
+        async with self._file.held():
+            if (pair := await asyncio.to_thread(self._file.read)) is not None:
+                await asyncio.to_thread(self._file.write, pair.model_copy(update={"account_id": account_id}))
 
     async def access_token(self) -> SecretStr:
         """One that is good for ten minutes at least, where X gives one. Raises CommandError, XError."""
@@ -133,12 +144,12 @@ class Login:
             raise _ended()
         form = {"grant_type": "refresh_token", "refresh_token": pair.refresh_token.get_secret_value()}
         try:
-            return await self._exchange(form)
+            return await self._exchange(form, pair.account_id)
         except Refused:
             await asyncio.to_thread(self._file.write, pair.model_copy(update={"refresh_token": None}))
             raise
 
-    async def _exchange(self, form: dict[str, str]) -> TokenPair:
+    async def _exchange(self, form: dict[str, str], account_id: str = "") -> TokenPair:
         """A new pair from X, on the disk before it is given back."""
         id, secret = self._client_id(), self._settings.tokens.x_client_secret
         headers = {} if secret is None else {"Authorization": encode_basic_auth(id, secret.get_secret_value())}
@@ -164,7 +175,12 @@ class Login:
         except (ValueError, ValidationError) as error:
             raise Unreadable("X's answer is not what its documentation promises.", "Log in again.") from error
         ends = self._now() + timedelta(seconds=granted.expires_in)
-        pair = TokenPair(access_token=granted.access_token, refresh_token=granted.refresh_token, expires_at=ends)
+        pair = TokenPair(
+            access_token=granted.access_token,
+            refresh_token=granted.refresh_token,
+            expires_at=ends,
+            account_id=account_id,
+        )
         await asyncio.to_thread(self._file.write, pair)
         return pair
 

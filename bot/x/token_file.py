@@ -33,6 +33,8 @@ class TokenPair(BaseModel):
     """None where X was not asked for one."""
     expires_at: AwareDatetime
     """When the access token ends; the refresh token lives longer."""
+    account_id: str = ""
+    """Whose they are, once X has said it."""
 
     @field_serializer("access_token", "refresh_token", when_used="json")
     def _in_the_file(self, token: SecretStr | None) -> str | None:

@@ -132,7 +132,8 @@ def test_who_opted_out_or_took_their_consent_back_is_not_brought_in(ada: Home, t
     db.close()
     done = ada.run("run", typed=f"/adopt not-even/fetched as=Some_Body\n/adopt '{folder}' as=echo\n")
     assert done.returncode == 1
-    assert done.stderr == 2 * "This person has opted out: their voice is not brought in here. Please respect it.\n"
+    refusal = "This person has opted out: their voice is not brought in here. That is for good; please respect it.\n"
+    assert done.stderr == 2 * refusal
     (folder / "README.md").unlink()  # which says whose voice it is
     done = ada.run("adopt", str(folder), "--as", "ada")
     assert (done.returncode, done.stdout) == (1, "")

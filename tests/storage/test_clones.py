@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
 from sqlite_utils import Database
 
-from storage import clones, learning, personas, posts
+from storage import clones, learning, personas, posts, x_collections
 from storage.clones import MOVES, Clone, Counts, State
 from storage.errors import StorageError
+from storage.ids import utc_text
 from storage.learning import CorpusPost
 from storage.personas import Persona
 from storage.posts import Post
+from storage.x_collections import Collection
 
 WAY_TO: dict[State, tuple[State, ...]] = {
     "queued": (),
@@ -135,21 +138,46 @@ def test_a_path_that_is_not_text_is_refused(fresh_db: Database, ada: Persona) ->
         clones.enqueue(fresh_db, ada.id, "mynah", "{}", "gpt2", 1, "console", "/tmp/\udcff.zip")
 
 
+def refreshed_in_vain(db: Database, clone: Clone, kind: str, *, days_ago: int) -> Clone:
+    made = clones.enqueue(db, clone.persona_id, "mynah", "{}", "gpt2", 1, "console", None, goes_on_from=clone.id)
+    clones.move(db, made.id, "collecting")
+    clones.move(db, made.id, "failed", error_kind=kind, error_message="It failed.")
+    then = utc_text(datetime.now(UTC) - timedelta(days=days_ago))
+    db.execute("update clones set created_at = ? where id = ?", [then, made.id])
+    return made
+
+
+def versions(db: Database, clone: Clone) -> list[tuple[int, str | None]]:
+    return [(one.version, one.error_kind) for one in clones.of_persona(db, clone.persona_id)]
+
+
 def test_of_refreshes_in_vain_only_the_newest_is_kept(fresh_db: Database, clone: Clone) -> None:
     """A schedule may ask every day for months."""
-
-    def refresh() -> Clone:
-        made = clones.enqueue(
-            fresh_db, clone.persona_id, "mynah", "{}", "gpt2", 1, "console", None, goes_on_from=clone.id
-        )
-        clones.move(fresh_db, made.id, "collecting")
-        return made
-
     bring_to(fresh_db, clone, "ready")
-    for kind in ("diverged", "too_few_posts", "too_few_posts", "too_few_posts"):
-        clones.move(fresh_db, refresh().id, "failed", error_kind=kind, error_message="It failed.")
-    kept = [(one.version, one.error_kind) for one in clones.of_persona(fresh_db, clone.persona_id)]
-    assert kept == [(3, "too_few_posts"), (2, "diverged"), (1, None)]
+    for days_ago, kind in ((5, "diverged"), (4, "too_few_posts"), (3, "too_few_posts"), (2, "too_few_posts")):
+        refreshed_in_vain(fresh_db, clone, kind, days_ago=days_ago)
+    assert versions(fresh_db, clone) == [(3, "too_few_posts"), (2, "diverged"), (1, None)]
+
+
+def test_refreshes_in_vain_of_today_count_for_the_quota(fresh_db: Database, clone: Clone) -> None:
+    bring_to(fresh_db, clone, "ready")
+    for _ in range(3):
+        refreshed_in_vain(fresh_db, clone, "too_few_posts", days_ago=0)
+    assert [version for version, _ in versions(fresh_db, clone)] == [4, 3, 2, 1]
+
+
+def test_how_far_x_was_read_and_paid_for_outlives_refreshes_in_vain(fresh_db: Database, clone: Clone) -> None:
+    bring_to(fresh_db, clone, "ready")
+    for newest_id in ("20", "30"):
+        vain = refreshed_in_vain(fresh_db, clone, "too_few_posts", days_ago=3)
+        read = Collection("7", "ada", "", None, "policy", 100, newest_id=newest_id, pages=1)
+        x_collections.begin(fresh_db, vain.id, clone.persona_id, read)
+    for _ in range(2):
+        refreshed_in_vain(fresh_db, clone, "too_few_posts", days_ago=2)
+    known = x_collections.newest(fresh_db, clone.persona_id)
+    assert known is not None
+    assert known.newest_id == "30"
+    assert [version for version, _ in versions(fresh_db, clone)] == [4, 3, 1]
 
 
 def test_requesters_take_turns(fresh_db: Database) -> None:

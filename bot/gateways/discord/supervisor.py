@@ -87,7 +87,7 @@ class Supervisor:
             ) from None
         except discord.ConnectionClosed as error:
             if error.code in _FINAL_CODES:
-                hint = f"Its code is {error.code}; docs/discord.md tells more."
+                hint = f"Its code is {error.code}: see Discord's list of Gateway close event codes."
                 raise DiscordError(_FINAL_CODES[error.code], hint) from None
             log.warning("Discord closed the connection with code %s.", error.code)
         except Exception as error:  # noqa: BLE001 - whatever discord.py could not parse must not end the bot

@@ -26,7 +26,7 @@ async def sync_where_changed(tree: app_commands.CommandTree[Any], store: Store, 
         await sync(tree, trial_guild)
     except discord.HTTPException as error:  # the bot works with the commands that Discord has
         log.warning(
-            "Discord did not take the commands: %s, code %s. `mynah discord sync` tries again.",
+            "Discord did not take the commands: %s, code %s. The next start tries again.",
             error.status,
             error.code,
         )

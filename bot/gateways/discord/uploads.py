@@ -78,7 +78,7 @@ def _too_large(most_mb: int) -> CommandError:
     return CommandError(
         f"That file is larger than {most_mb} MB.",
         "Zip only the Messages folder of a Discord package, or data/tweets.js of an X archive; or have whoever runs "
-        "this bot give the whole file to `mynah clone FILE`.",
+        "this bot clone the whole file in its console, or by `mynah clone FILE` while it is stopped.",
     )
 
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from bot import config
 from bot.drafts import Drafts
+from bot.errors import VoiceError
 from bot.guard import Guard, Guarded
 from bot.guard.reranker import Reranker
 from bot.settings import Settings
@@ -35,7 +36,7 @@ class Scripted(Voice):
 
     def __init__(self) -> None:
         super().__init__()
-        self.batches: list[list[str]] = []
+        self.batches: list[list[str] | VoiceError] = []
         self.seeds: list[int] = []
         self.heard: list[tuple[str, ...]] = []
 
@@ -52,7 +53,10 @@ class Scripted(Voice):
     ) -> list[str]:
         self.seeds.append(seed)
         self.heard.append(tuple(context))
-        texts = self.batches.pop(0)[:count]
+        batch = self.batches.pop(0)
+        if isinstance(batch, VoiceError):
+            raise batch
+        texts = batch[:count]
         for text in [*texts[:1], *texts]:  # as after a worker that died and one that began anew
             heard(text)
         return texts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlite_utils import Database
 
-from bot.errors import GuardError
+from bot.errors import GuardError, VoiceError
 from bot.guard import Rejected, Spoken
 from bot.guard.author import GuardedAuthor
 from bot.schedules.runner import Refused, Written
@@ -64,6 +64,15 @@ async def test_each_text_is_heard_once_and_as_soon_as_it_has_passed(guarded_home
     )
     assert heard == ["1 one more @bea #tea", f"1 {FINE}", "2 ships, mostly"]
     assert said == [text[2:] for text in heard]
+
+
+async def test_what_was_heard_stays_said_when_the_voice_breaks_off(guarded_home: Home) -> None:
+    home = guarded_home
+    home.voice.batches = [[FINE, POSTS[0]], VoiceError("It did not answer.", "Ask again.")]
+    assert await home.guarded.say(home.ready, "", 2, 1) == [FINE]
+    home.voice.batches = [[POSTS[0]], VoiceError("It did not answer.", "Ask again.")]
+    with pytest.raises(VoiceError):
+        await home.guarded.say(home.ready, "", 1, 1)
 
 
 async def test_saying_nothing_but_copies_is_an_error(guarded_home: Home) -> None:

@@ -184,6 +184,18 @@ async def test_a_persona_has_so_many_schedules_and_no_more(desk: Desk) -> None:
         await desk.type("/schedule add @ada every day 12:00")
 
 
+async def test_a_schedule_that_is_typed_twice_is_refused_and_another_one_is_not(desk: Desk) -> None:
+    await desk.type("/schedule add @ada every day 9:30 until=2026-06-30")
+    for twin in ("", "from=2026-05-01", "missed=all"):
+        with pytest.raises(CommandError, match=r"Schedule 1 does that already\. /schedule list shows it\."):
+            await desk.type(f"/schedule add @ada every day 9:30 {twin}")
+    await desk.type("/schedule add @ada every day 9:30 from=2026-09-01")
+    await desk.type("/schedule add @ada every day 9:30 quiet=9-17:00 jitter=8h")
+    await desk.type("/schedule pause 1")
+    with pytest.raises(CommandError, match="/schedule resume 1 goes on"):
+        await desk.type("/schedule add @ada every day 9:30 until=2026-06-30")
+
+
 async def test_a_paused_schedule_skips_what_is_due_until_it_is_resumed(desk: Desk) -> None:
     await desk.type("/schedule add @ada every day 9:30 missed=all")
     assert (await desk.type("/schedule pause 1"))[1] == "   paused (Europe/Madrid)"

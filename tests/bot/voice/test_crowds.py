@@ -13,7 +13,8 @@ import pytest
 from bot.errors import VoiceError
 from bot.voice.base import Speaker
 from bot.voice.batching import Asker, Batcher
-from bot.voice.llama_base import LlamaBase
+from bot.voice.cores import Cores
+from bot.voice.llama_base import LlamaBase, LlamaContext
 from bot.voice.process import VoiceSettings
 from bot.voice.service import Voice
 from tests.tiny import tiny_lora
@@ -52,6 +53,25 @@ async def test_each_of_64_callers_hears_its_own_persona_once(personas: list[Spea
         for number, answer in enumerate(heard):
             assert answer == own[number % PERSONAS] or (number in gone and isinstance(answer, asyncio.CancelledError))
         assert await voice.speak(personas[0], "My", 1, 1, SURE) == own[0]
+
+
+def test_where_memory_is_enough_for_one_core_alone_all_of_it_is_freed(
+    tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = LlamaBase(tiny_llama)
+    made = iter([base.context(2, 64)])
+
+    def context(slots: int, context_tokens: int) -> LlamaContext:
+        if (first := next(made, None)) is None:
+            raise VoiceError("llama.cpp cannot load it.", "Close other programs.")
+        return first
+
+    freed: list[bool] = []
+    monkeypatch.setattr(base, "context", context)
+    monkeypatch.setattr(base, "close", lambda: freed.append(_decoding()))
+    with pytest.raises(VoiceError):
+        Cores(base, 2, 4, 64)
+    assert freed == [False], "nothing decodes on a base that is freed"
 
 
 @pytest.mark.parametrize("times", [1, 12], ids=["a prompt of one turn", "a prompt of several turns"])
@@ -96,3 +116,7 @@ def _kill_the_worker() -> None:
     for child in psutil.Process().children():
         if "bot.voice.worker" in child.cmdline():
             child.kill()
+
+
+def _decoding() -> bool:
+    return any(thread.name == "batcher" for thread in threading.enumerate())

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlite_utils import Database
 
 from bot import config
@@ -19,9 +20,11 @@ from bot.errors import CommandError
 from bot.gateways import families
 from bot.gateways.line import Line
 from bot.requests import CloneRequest, RefreshRequest
-from bot.x import collecting
+from bot.x import access, collecting
 from bot.x.errors import AccountUnreadable
+from bot.x.login import SCOPES
 from bot.x.patience import Patience
+from bot.x.token_file import TokenFile, TokenPair
 from storage import clones, personas, x_collections
 from storage.x_collections import Collection
 from tests.running import Home
@@ -110,6 +113,31 @@ async def test_clone_is_off_until_the_owner_turns_it_on_and_is_told_the_terms(
     told = app.live.reload(others)
     assert told.startswith("config.toml was read; changed: x.train_on_api_content. Mind: X's developer agreement")
     assert "2025-06-04" in told
+
+
+async def test_account_that_logged_in_may_be_collected_and_no_other(
+    ada: Home, x: LocalX, account: Account, tmp_path: Path
+) -> None:
+    publish(x, account, 3)
+    publish(x, x.world.add_account("bea"), 3)
+    file = tmp_path / "config.toml"
+    file.write_text("[x]\ntrain_on_api_content = true\n")
+    pair = x.door.token_pair(account.id, SCOPES)
+    TokenFile(ada.data / access.TOKEN_FILE).write(
+        TokenPair(
+            access_token=SecretStr(pair.access_token),
+            expires_at=datetime.now(UTC) + timedelta(hours=2),
+            account_id=account.id,
+        )
+    )
+    asked = Asked()
+    async with running(config.load(file, ada.environ() | {"MYNAH_X__BASE_URL": x.url})) as app:
+        with pytest.raises(CommandError, match="Only the connected account may be collected here"):
+            await app.commands.clone(CloneRequest("bea", None, source="x", ask=asked))
+        assert not asked.questions
+        await app.commands.clone(CloneRequest("ada", None, source="x", ask=asked))
+        await app.commands.train_cancel("ada")
+    assert "@ada on X: 3 posts" in asked.questions[0]
 
 
 async def test_refresh_reads_and_pays_for_what_is_new_alone(app: App, x: LocalX, account: Account) -> None:

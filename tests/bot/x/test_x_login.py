@@ -72,6 +72,7 @@ def logged_in(x: LocalX, data: Path, *, minutes_left: float) -> TokenFile:
             access_token=SecretStr(pair.access_token),
             refresh_token=SecretStr(pair.refresh_token),
             expires_at=datetime.now(UTC) + timedelta(minutes=minutes_left),
+            account_id=account.id,
         )
     )
     return file
@@ -100,6 +101,7 @@ async def test_login_comes_back_through_the_browser(x: LocalX, tmp_path: Path, f
     file = tmp_path / access.TOKEN_FILE
     assert file.stat().st_mode & 0o777 == 0o600
     assert not (tmp_path / "x-login.json").exists()
+    assert await access.own_account(settings) == x.door.consent
 
 
 @pytest.mark.parametrize(("is_right", "problem"), [(True, ""), (False, "does not accept the token")])
@@ -155,6 +157,7 @@ async def test_tokens_are_renewed_once_however_many_ask(x: LocalX, tmp_path: Pat
     pair = file.read()
     assert pair is not None
     assert pair.access_token == tokens[0]
+    assert await access.own_account(settings) == pair.account_id != ""
     assert file.path.stat().st_mode & 0o777 == 0o600
 
 

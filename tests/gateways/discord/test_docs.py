@@ -24,7 +24,9 @@ def slash_commands() -> Iterator[app_commands.Command[Any, ..., Any]]:
 
 
 def row(command: app_commands.Command[Any, ..., Any]) -> str:
-    options = [f"{option.name}:" if option.required else f"[{option.name}:]" for option in command.parameters]
+    options = [
+        f"{option.display_name}:" if option.required else f"[{option.display_name}:]" for option in command.parameters
+    ]
     return f"| `{' '.join((f'/{command.qualified_name}', *options))}` | {command.description} |"
 
 

@@ -9,6 +9,7 @@ from bot.gateways.discord.cogs.admin import AdminCog
 from bot.gateways.discord.cogs.cloning import CloningCog
 from bot.gateways.discord.cogs.drafts import DraftsCog
 from bot.gateways.discord.cogs.help import HelpCog
+from bot.gateways.discord.cogs.outbox import OutboxCog
 from bot.gateways.discord.cogs.people import PeopleCog
 from bot.gateways.discord.cogs.personas import PersonasCog
 from bot.gateways.discord.cogs.schedules import SchedulesCog
@@ -27,5 +28,6 @@ COGS: tuple[type[commands.Cog], ...] = (
     SchedulesCog,
     AdminCog,
     DraftsCog,
+    OutboxCog,
     OwnerCog,
 )
