@@ -5,10 +5,10 @@ Three people's newest 1,000 kept posts. (a) `trainer`: huggingtweets' recipe in 
 bf16, else torch.compile; (c) `peft`: LoRA on all linear layers in Trainer, in the precision that is quickest here,
 eight posts a batch, one epoch; (d) `mynah`: this trainer, as the bot starts it.
 They learn from the same posts and are looked at on the same held-out posts. What is compared is the time from the start
-of the process to the best held-out bits per byte that (a) ever has; a peer's looks do not count into its time, Mynah's
-do. Between two looks, bits per byte are taken to fall evenly, for everybody. Mynah trains before the others as it does
-for a person, which says what it ends with, and after them looked at as often as they are, which says when. Each
-training's outcome is kept under bench/results/train, so that a bench that was ended goes on. `python -m bench.train
+of the process to the best held-out bits per byte that (a) ever has; looks do not count into anybody's time, since they
+are the bench's. Between two looks, bits per byte are taken to fall evenly, for everybody. Mynah trains before the others
+as it does for a person, which says what it ends with, and after them looked at as often as they are, which says when.
+Each training's outcome is kept under bench/results/train, so that a bench that was ended goes on. `python -m bench.train
 HANDLE…` takes other people.
 """
 
@@ -50,7 +50,7 @@ FLOPS_A_TOKEN = 4 * WEIGHTS
 
 
 class Look(BaseModel):
-    """Held-out bits per byte, so many seconds after the start of the process."""
+    """Held-out bits per byte, so many seconds after the start of the process, without those of the looks themselves."""
 
     step: int
     seconds: float
@@ -228,11 +228,12 @@ def mynah(job: FinetuneJob) -> Outcome:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"The trainer failed: {events[-1] if events else 'no word'}; see {log.name}.")
-    looks = [
-        Look(step=event.step, seconds=at, bits=event.bits_per_byte)
-        for at, event in events
-        if isinstance(event, Evaluated) and event.stage == "during"
-    ]
+    looks, looking_s, looked_from = [], 0.0, 0.0
+    for at, event in events:
+        if isinstance(event, Evaluated) and event.stage == "during":
+            looks.append(Look(step=event.step, seconds=looked_from - looking_s, bits=event.bits_per_byte))
+            looking_s += at - looked_from
+        looked_from = at
     measured = {event.stage: event.bits_per_byte for _, event in events if isinstance(event, Evaluated)}
     (counted,) = [event for _, event in events if isinstance(event, Counted)]
     steps = [(at, event) for at, event in events if isinstance(event, Step)]

@@ -23,7 +23,7 @@ from trainer.cores import one_core
 from trainer.device import Place
 from trainer.learner import Learner, Plain, Speaker, learner_of
 from trainer.lora import add_adapters
-from trainer.memory import give_back
+from trainer.memory import Room, give_back
 from trainer.packing import Row
 from trainer.protocol import Evaluated, FinetuneJob, JobFailed, Sample, Step
 from trainer.recipes import Recipe
@@ -93,6 +93,7 @@ def train(run: Run) -> bool:
     voices = _stations(total, SAMPLES) - {total}
     clock = Clock(total, state.progress.step, _asides(run, looks, voices))
     run.model.train()
+    room = Room()
     while True:
         step = state.progress.step
         if step in looks and step > state.progress.looked:
@@ -102,6 +103,7 @@ def train(run: Run) -> bool:
         if recipe.patience and state.progress.stale >= recipe.patience:
             return True
         row = run.rows[step]
+        room.make_for(row.targets)
         rate = learning_rate(recipe, step, total)
         torch.manual_seed(run.job.seed + step)  # dropout, a base's own too, is the same however often it is cut
         loss = run.learner.learn(row, recipe.label_smoothing)
