@@ -4,12 +4,12 @@ Three people's newest 1,000 kept posts. (a) `trainer`: huggingtweets' recipe in 
 `trainer-advised`: the same with what its documentation advises for this processor, mixed precision where it multiplies
 bf16, else torch.compile; (c) `peft`: LoRA on all linear layers in Trainer, in the precision that is quickest here,
 eight posts a batch, one epoch; (d) `mynah`: this trainer, as the bot starts it.
-They learn from the same posts and are looked at on the same held-out posts. What is compared is the time from the start
-of the process to the best held-out bits per byte that (a) ever has; looks do not count into anybody's time, since they
-are the bench's. Between two looks, bits per byte are taken to fall evenly, for everybody. Mynah trains before the others
-as it does for a person, which says what it ends with, and after them looked at as often as they are, which says when.
-Each training's outcome is kept under bench/results/train, so that a bench that was ended goes on. `python -m bench.train
-HANDLE…` takes other people.
+They learn from the same posts and are looked at on the same held-out posts. What is compared is the time from the
+start of the process to the best held-out bits per byte that (a) ever has; looks do not count into anybody's time, since
+they are the bench's. Between two looks, bits per byte are taken to fall evenly, for everybody. Mynah trains before the
+others as it does for a person, which says what it ends with, and after them looked at as often as they are, which says
+when. Each training's outcome is kept under bench/results/train, so that a bench that was ended goes on. `python -m
+bench.train HANDLE…` takes other people.
 """
 
 from __future__ import annotations
