@@ -40,6 +40,8 @@ PEERS = ("trainer", "trainer-advised", "peft")
 AS_SHIPPED, WATCHED = "mynah", "mynah-watched"
 """Mynah looks five times, and is as good as the recipe's best before the first; the peers are looked at 16 times."""
 WATCHED_RECIPE = MYNAH.model_copy(update={"evaluations": 16, "patience": 0})
+LUCK = 0.001
+"""Bits per byte by which the same training differs for how its sums were rounded: compiled, it may miss its own best."""
 QUICK_POSTS = 80
 WORK = RESULTS / ("train-quick" if QUICK else "train")
 SEED = 1
@@ -124,7 +126,7 @@ def _figures(outcomes: dict[str, dict[str, Outcome]], limit: float) -> list[Figu
     for peer, goal in zip(PEERS, (10, 5, 2), strict=True):
         ratios = []
         for one in outcomes.values():
-            target = min(look.bits for look in one["trainer"].looks)
+            target = min(look.bits for look in one["trainer"].looks) + LUCK
             never = max(look.seconds for look in one[peer].looks)  # it has not come so far: at least its whole time
             theirs = one[peer].reached(target) or never
             ours = one[WATCHED].reached(target)

@@ -25,6 +25,7 @@ BASE = PackagedBase(
     sha256=hashlib.sha256(WEIGHTS).hexdigest(),
     size_bytes=len(WEIGHTS),
     licence="Apache-2.0",
+    languages=("en",),
 )
 
 

@@ -30,6 +30,7 @@ def packaged(sha256: str, package: str = "tiny_base_package") -> PackagedBase:
         sha256=sha256,
         size_bytes=1,
         licence="Apache-2.0",
+        languages=("en",),
     )
 
 
