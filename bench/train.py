@@ -41,7 +41,7 @@ AS_SHIPPED, WATCHED = "mynah", "mynah-watched"
 """Mynah looks five times, and is as good as the recipe's best before the first; the peers are looked at 16 times."""
 WATCHED_RECIPE = MYNAH.model_copy(update={"evaluations": 16, "patience": 0})
 LUCK = 0.001
-"""Bits per byte by which the same training differs for how its sums were rounded: compiled, it may miss its own best."""
+"""Bits per byte by which a training differs for how sums are rounded: compiled, it may miss what it reached."""
 QUICK_POSTS = 80
 WORK = RESULTS / ("train-quick" if QUICK else "train")
 SEED = 1
