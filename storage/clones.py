@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from sqlite_utils import Database
 
-from storage import personas
+from storage import personas, x_collections
 from storage.errors import StorageError, UnderWay
 from storage.ids import new_id, utc_now, utc_text, utc_time
 
@@ -180,11 +180,13 @@ def _forget_vain(db: Database, persona_id: str) -> None:
     db.execute(
         """
         delete from clones where persona_id = :persona and goes_on_from is not null
-        and state = 'failed' and error_kind = 'too_few_posts' and created_at < :yesterday and id is not (
-            select clone_id from x_collections where persona_id = :persona and pages > 0 order by clone_id desc limit 1
-        )
+        and state = 'failed' and error_kind = 'too_few_posts' and created_at < :yesterday and id is not :read
         """,
-        {"persona": persona_id, "yesterday": utc_text(datetime.now(UTC) - timedelta(days=1))},
+        {
+            "persona": persona_id,
+            "yesterday": utc_text(datetime.now(UTC) - timedelta(days=1)),
+            "read": x_collections.newest_clone(db, persona_id),
+        },
     )
 
 

@@ -104,6 +104,11 @@ class OutboxPost:
     reply_to: str | None = None
     """The platform's id of the post that it answers."""
 
+    @property
+    def short_id(self) -> str:
+        """Its end, which people see and give back."""
+        return self.id[-8:]
+
 
 @dataclass(frozen=True, slots=True)
 class Move:

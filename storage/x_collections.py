@@ -71,12 +71,23 @@ def begin(db: Database, clone_id: str, persona_id: str, collection: Collection) 
 
 def of_clone(db: Database, clone_id: str) -> Collection | None:
     """What a clone reads from X; None where it reads nothing there."""
-    return _read(db, "clone_id = ?", clone_id)
+    for row in db.query(f"select {', '.join(_COLUMNS)} from x_collections where clone_id = ?", [clone_id]):
+        return Collection(**(row | {"is_complete": bool(row["is_complete"])}))
+    return None
 
 
 def newest(db: Database, persona_id: str) -> Collection | None:
     """The last one that read something for a persona; None where none did."""
-    return _read(db, "persona_id = ? and pages > 0 order by clone_id desc limit 1", persona_id)
+    clone_id = newest_clone(db, persona_id)
+    return of_clone(db, clone_id) if clone_id else None
+
+
+def newest_clone(db: Database, persona_id: str) -> str | None:
+    """Whose collection that is."""
+    found = "select clone_id from x_collections where persona_id = ? and pages > 0 order by clone_id desc limit 1"
+    for row in db.query(found, [persona_id]):
+        return str(row["clone_id"])
+    return None
 
 
 def save(db: Database, clone_id: str, collection: Collection) -> None:
@@ -92,9 +103,3 @@ def end(db: Database, clone_id: str) -> None:
 
 def _values(collection: Collection) -> list[object]:
     return [getattr(collection, column) for column in _COLUMNS]
-
-
-def _read(db: Database, where: str, value: str) -> Collection | None:
-    for row in db.query(f"select {', '.join(_COLUMNS)} from x_collections where {where}", [value]):
-        return Collection(**(row | {"is_complete": bool(row["is_complete"])}))
-    return None

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from bot.x import access
 from bot.x.answers import UserAnswer, WireUser, read_answer
 from bot.x.budget import Budget
 from bot.x.errors import Unreadable
-from bot.x.login import Request
+from bot.x.login import Login, Request
 from bot.x.paying import PayingClient
 from storage.database import Store
 from storage.errors import MynahError
@@ -92,9 +93,7 @@ class X:
         await login.finish(request, request.code_in(address))
         await asyncio.to_thread(self._begun.unlink, missing_ok=True)
         client = PayingClient(access.base_url(self._settings), self._budget, "check", bearer=login.access_token)
-        account = await _who(client, user_auth=False)
-        await login.belongs_to(account.id)
-        return account.username
+        return await _whose(login, client)
 
     async def doors(self) -> list[Door]:
         """Each way in that is set, tried at X: a user read each. Raises nothing: problems are told."""
@@ -117,7 +116,7 @@ class X:
         except MynahError as error:
             return [*doors, Door("login (OAuth 2.0)", is_set=True, problem=str(error))]
         client = PayingClient(base_url, self._budget, "check", bearer=login.access_token)
-        return [*doors, await _tried("login (OAuth 2.0)", client, _who_shows)]
+        return [*doors, await _tried("login (OAuth 2.0)", client, partial(_whose, login))]
 
 
 async def _tried(name: str, client: PayingClient, ask: Callable[[PayingClient], Awaitable[str]]) -> Door:
@@ -139,8 +138,11 @@ async def _who_signs(client: PayingClient) -> str:
     return (await _who(client, user_auth=True)).username
 
 
-async def _who_shows(client: PayingClient) -> str:
-    return (await _who(client, user_auth=False)).username
+async def _whose(login: Login, client: PayingClient) -> str:
+    """Ask whose the login is, and keep it with it: what X did not say at the login, a later check learns."""
+    account = await _who(client, user_auth=False)
+    await login.belongs_to(account.id)
+    return account.username
 
 
 async def _who(client: PayingClient, *, user_auth: bool) -> WireUser:

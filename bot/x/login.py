@@ -113,7 +113,8 @@ class Login:
     async def belongs_to(self, account_id: str) -> None:
         """Keep whose login it is, as X says."""
         async with self._file.held():
-            if (pair := await asyncio.to_thread(self._file.read)) is not None:
+            pair = await asyncio.to_thread(self._file.read)
+            if pair is not None and pair.account_id != account_id:
                 await asyncio.to_thread(self._file.write, pair.model_copy(update={"account_id": account_id}))
 
     async def access_token(self) -> SecretStr:

@@ -6,7 +6,7 @@ Characters as readers see them are the extended grapheme clusters of Unicode ann
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import regex
 
@@ -35,6 +35,16 @@ def split(text: str, limit: int, most: int) -> list[str]:
             break
         pieces.append(piece)
     return pieces
+
+
+def listed(lines: Sequence[str]) -> str:
+    """As many whole lines as one message takes, and how many more there are; empty where there are none."""
+    for shown in range(len(lines), 0, -1):
+        more = [f"{ELLIPSIS} and {len(lines) - shown} more"] if shown < len(lines) else []
+        text = "\n".join([*lines[:shown], *more])
+        if units(text) <= MESSAGE:
+            return text
+    return cut("\n".join(lines), MESSAGE)
 
 
 def _pieces(text: str, limit: int) -> Iterator[str]:

@@ -25,7 +25,6 @@ _PERSONA = (
 )
 _RERANKER = "/reranker show | learn"
 _MODE = re.compile(r"auto|review|review-first-(\d{1,5}|n)")
-_ID_SHOWN = 8
 _BY = "console"
 
 
@@ -146,7 +145,7 @@ def _answer(entries: list[Entry], commands: Commands, nothing: str) -> Answer:
 def _line(entry: Entry, commands: Commands) -> str:
     post = entry.post
     due = post.due_at.astimezone(commands.outbox.zone)
-    return f"{post.id[-_ID_SHOWN:]}  {due:%Y-%m-%d %H:%M}  {entry.where}  @{entry.handle}  {post.state}: {post.text}"
+    return f"{post.short_id}  {due:%Y-%m-%d %H:%M}  {entry.where}  @{entry.handle}  {post.state}: {post.text}"
 
 
 def _row(entry: Entry) -> Row:

@@ -19,7 +19,6 @@ _QUESTIONS = {
     "resend": "Have you looked on the account, and it is not there? It is sent once more then.",
     "drop": "Leave it unsent for good?",
 }
-_ID_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ async def _do(commands: Commands, line: Line, ask: Asker) -> Answer:
         return Answer((_line(entry, zone), *(_move(move, zone) for move in moves)), (_row(entry),))
     if verb in _QUESTIONS:
         entry, _ = await commands.outbox.show(id)
-        await confirm(ask, line, _QUESTIONS[verb], f"That (/outbox {verb} {entry.post.id[-_ID_SHOWN:]})")
+        await confirm(ask, line, _QUESTIONS[verb], f"That (/outbox {verb} {entry.post.short_id})")
     match verb:
         case "sent":
             entry = await commands.outbox.answer(id, "sent", "console")
@@ -82,7 +81,7 @@ async def _check(commands: Commands, ask: Asker) -> Answer:
 def _line(entry: Entry, zone: ZoneInfo) -> str:
     post = entry.post
     why = f" ({post.reason})" if post.reason and post.state not in ("sent", "claimed") else ""
-    about = f"{post.id[-_ID_SHOWN:]}  {_time(post.due_at, zone)}  {entry.where}  @{entry.handle}  {post.state}{why}"
+    about = f"{post.short_id}  {_time(post.due_at, zone)}  {entry.where}  @{entry.handle}  {post.state}{why}"
     return f"{about}: {post.text}"
 
 

@@ -104,6 +104,20 @@ async def test_login_comes_back_through_the_browser(x: LocalX, tmp_path: Path, f
     assert await access.own_account(settings) == x.door.consent
 
 
+async def test_check_learns_whose_login_it_is_where_x_did_not_say(x: LocalX, tmp_path: Path) -> None:
+    file = logged_in(x, tmp_path, minutes_left=60)
+    pair, settings = file.read(), settings_of(x, tmp_path)
+    assert pair is not None
+    file.write(pair.model_copy(update={"account_id": ""}))
+    store = Writer(tmp_path / "mynah.db")
+    await store.start()
+    try:
+        await X(settings, store, Budget(settings, store)).doors()
+    finally:
+        await store.close()
+    assert await access.own_account(settings) == pair.account_id
+
+
 @pytest.mark.parametrize(("is_right", "problem"), [(True, ""), (False, "does not accept the token")])
 async def test_check_looks_an_account_up_with_the_apps_token(
     x: LocalX, tmp_path: Path, is_right: bool, problem: str

@@ -6,7 +6,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.gateways.discord.lengths import cut, split, units
+from bot.gateways.discord.lengths import cut, listed, split, units
 
 WILD = st.text(st.sampled_from("ab \n\u0301é👩\u200d🇫🇷ส้") | st.characters(exclude_categories=["Cs"]), max_size=300)
 
@@ -54,3 +54,11 @@ def test_no_character_is_broken_that_fits(text: str) -> None:
     whole = set(graphemes(text))
     if all(units(character) < 20 for character in whole):
         assert all(set(graphemes(piece)) <= whole for piece in split(text, 20, 100))
+
+
+def test_a_list_shows_as_many_whole_lines_as_fit_and_counts_the_rest() -> None:
+    assert listed([]) == ""
+    assert listed(["one", "two"]) == "one\ntwo"
+    posts = ["x" * 700] * 4
+    assert listed(posts) == "\n".join([*posts[:2], "… and 2 more"])
+    assert units(listed(["y" * 3_000, "z"])) <= 2_000

@@ -15,6 +15,7 @@ from bot.gateways.discord import hybrid
 from bot.gateways.discord.cogs.choices import personas_here
 from bot.gateways.discord.draft_views import DraftButton, draft_embed, draft_view
 from bot.gateways.discord.errors import acknowledge, answer
+from bot.gateways.discord.lengths import listed
 from bot.gateways.discord.permissions import allowed
 from bot.posting.outbox import Entry
 from storage import drafts, personas
@@ -30,8 +31,6 @@ log = logging.getLogger(__name__)
 _UNREACHABLE = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, TimeoutError, OSError)
 _NO_PINGS = discord.AllowedMentions.none()
 _LOOK_EVERY_S = 5.0
-_SHOWN = 10
-_ID_SHOWN = 8
 _WHICH = "its id, as /drafts list shows it"
 
 
@@ -61,9 +60,8 @@ class DraftsCog(commands.Cog, name="Drafts"):
     async def drafts(self, ctx: commands.Context[Any]) -> None:
         await acknowledge(ctx)
         waiting = await self._drafts.waiting()
-        lines = [f"`{one.post.id[-_ID_SHOWN:]}` @{one.handle}: {one.post.text}" for one in waiting[:_SHOWN]]
-        more = [f"… and {len(waiting) - _SHOWN} more"] if len(waiting) > _SHOWN else []
-        await answer(ctx, "\n".join([*lines, *more]) or "No drafts are waiting.")
+        lines = [f"`{one.post.short_id}` @{one.handle}: {one.post.text}" for one in waiting]
+        await answer(ctx, listed(lines) or "No drafts are waiting.")
 
     @hybrid.subcommand(drafts, "approve", "Have a draft posted when it is due; `all` approves every one")
     @app_commands.describe(draft=f"{_WHICH}; or all")
@@ -138,9 +136,7 @@ class DraftsCog(commands.Cog, name="Drafts"):
             sent = await where.send(
                 embed=draft_embed(await self._entry(post)),
                 view=draft_view(post.id),
-                nonce=post.id[
-                    1:
-                ],  # at most 25 signs: where the bot ended before it noted this down, it is not said twice
+                nonce=post.id[1:],  # 25 signs at most; where the bot ended before it noted this, it is not said twice
                 allowed_mentions=_NO_PINGS,
             )
             await self._store.run(drafts.record_message, DraftMessage(post.id, channel, str(sent.id)))

@@ -9,6 +9,7 @@ from discord.ext import commands
 
 from bot.gateways.discord import hybrid
 from bot.gateways.discord.errors import acknowledge, answer
+from bot.gateways.discord.lengths import listed
 from bot.gateways.discord.permissions import allowed
 from bot.posting.outbox import Answer, Entry
 from storage.outbox import OPEN
@@ -16,8 +17,6 @@ from storage.outbox import OPEN
 if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
 
-_SHOWN = 10
-_ID_SHOWN = 8
 _WHICH = "its id, as /outbox list shows it"
 
 
@@ -32,8 +31,7 @@ class OutboxCog(commands.Cog, name="Outbox"):
     async def outbox(self, ctx: commands.Context[Any]) -> None:
         await acknowledge(ctx)
         waiting = await self._outbox.posts(OPEN[1:])
-        more = [f"… and {len(waiting) - _SHOWN} more"] if len(waiting) > _SHOWN else []
-        await answer(ctx, "\n".join([*map(_line, waiting[:_SHOWN]), *more]) or "Nothing waits in the outbox.")
+        await answer(ctx, listed([_line(entry) for entry in waiting]) or "Nothing waits in the outbox.")
 
     @hybrid.subcommand(outbox, "sent", "Say that a post is on the account: it was published")
     @app_commands.describe(post=_WHICH)
@@ -68,4 +66,4 @@ def _line(entry: Entry) -> str:
     post = entry.post
     why = f" ({post.reason})" if post.reason else ""
     due = f"<t:{int(post.due_at.timestamp())}:R>"
-    return f"`{post.id[-_ID_SHOWN:]}` {due} {entry.where}, @{entry.handle}, {post.state}{why}: {post.text}"
+    return f"`{post.short_id}` {due} {entry.where}, @{entry.handle}, {post.state}{why}: {post.text}"
