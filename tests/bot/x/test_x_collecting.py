@@ -223,7 +223,7 @@ async def test_others_go_on_while_x_wants_to_be_left_alone(
 ) -> None:
     publish(x, account, 130)
     x.break_with(Trouble("GET", "/tweets"))
-    x.break_with(Trouble("GET", "/tweets", reply=limited(timedelta(seconds=1))))
+    x.break_with(Trouble("GET", "/tweets", reply=limited(timedelta(seconds=5))))
     endless = tmp_path / "endless.csv"
     endless.write_text(f"text\n{'a' * 100_001}\n")  # of which only the import takes offence
     async with app.cloning.listen() as updates:
