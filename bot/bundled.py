@@ -13,7 +13,7 @@ from importlib.resources import as_file, files
 from pydantic import BaseModel, ConfigDict
 from sqlite_utils import Database
 
-from storage import clones, consents, learning, personas, posts, weights
+from storage import clones, consents, learning, optouts, personas, posts, weights
 from storage.posts import Post
 from trainer.protocol import Counted
 from trainer.recipes import Recipe
@@ -56,8 +56,11 @@ def example_posts() -> list[Post]:
 
 
 def install(db: Database) -> bool:
-    """Put the example persona into a database that does not know it; False where it does. One transaction."""
-    if personas.find(db, bundled_handle()) is not None:
+    """Put the example persona into a database that does not know it; False where it does, or is to be without it.
+
+    One transaction.
+    """
+    if personas.find(db, bundled_handle()) is not None or optouts.names(db, bundled_handle()):
         return False
     described = json.loads((_FOLDER / "persona.json").read_text(encoding="utf-8"))
     trained = Trained.model_validate_json((_FOLDER / TRAINED).read_text(encoding="utf-8"))

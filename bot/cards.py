@@ -122,14 +122,13 @@ def _people(db: Database, persona: Persona, clone: Clone) -> tuple[Person, ...]:
 
 
 def _person(db: Database, persona: Persona | None, handle: str, counts: tuple[int, ...], share: float) -> Person:
-    """Somebody whose posts were learned from, and the newest ground that is recorded for using them."""
+    """Somebody whose posts were learned from, and the grounds that are recorded for using them."""
     downloaded, reposts, short, kept, characters = counts
-    consent = consents.newest(db, persona.id) if persona else None
     return Person(
         handle=handle,
         display_name=persona.display_name if persona else "",
         source=grounds.source_name(persona.source) if persona else "",
-        consent=grounds.in_words(consent) if consent else "",
+        consent=grounds.all_in_words(consents.of(db, persona.id)) if persona else "",
         downloaded=downloaded,
         reposts=reposts,
         short=short,

@@ -43,7 +43,11 @@ def main() -> int:
     options = parser().parse_args()
     try:
         if options.config is not None and not options.config.is_file():
-            raise SettingsError(f"There is no file {options.config}.", "Check the path of --config.")
+            there = options.config.exists()
+            raise SettingsError(
+                f"{options.config} is no file." if there else f"There is no file {options.config}.",
+                "Check the path of --config.",
+            )
         settings = config.load(options.config or config.find(Path.cwd()), os.environ)
         logging.basicConfig(level=settings.logging.level, format="%(levelname)s %(name)s: %(message)s")
         return asyncio.run(_COMMANDS.get(options.command, _family)(settings, options))

@@ -192,8 +192,9 @@ class Commands:
         """Write the model card of the version that speaks; returns its folder.
 
         Raises:
-            NotFound, StorageError, TrainerFailed.
+            NoConsent, NotFound, StorageError, TrainerFailed.
         """
+        await self.people.refuse_beyond(handle, "speak")  # it shows what the clone says
         return await write_card(self._settings, self._store, self._speakers, handle)
 
     async def push(self, handle: str, repo: str | None = None, *, public: bool = False) -> Pushed:
@@ -254,9 +255,10 @@ class Commands:
         """Write a clone as a folder that `transformers.pipeline` loads.
 
         Raises:
-            CommandError, NotFound, TrainerFailed.
+            CommandError, NoConsent, NotFound, TrainerFailed.
         """
         _refuse_unwritable("folder", str(folder))
+        await self.people.refuse_beyond(handle, "speak")  # whoever has the folder lets it speak
         return await self._speakers.export(handle, folder)
 
     async def warm(self, handle: str) -> None:
@@ -270,8 +272,7 @@ class Commands:
 
     async def _submit(self, order: Order) -> Submitted:
         clone = await self._cloning.submit(order)
-        line = await self._store.run(clones.in_line)
-        ahead = [waiting.id for waiting in line].index(clone.id) if clone.id in {one.id for one in line} else 0
+        ahead = await self._store.run(clones.ahead, clone.id)
         return Submitted(clone, personas.normalise_handle(order.handle), ahead)
 
     async def _addressed(self, request: SayRequest) -> SayRequest:

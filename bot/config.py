@@ -93,7 +93,7 @@ def _read(path: Path | None) -> dict[str, object]:
     if path is None or not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Notepad begins with a mark
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.", "Correct that line.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -127,7 +127,9 @@ def _tokens(environ: Mapping[str, str]) -> tuple[Tokens, list[str]]:
                 value = Path(file).expanduser().read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError):
                 problems.append(f"{name}_FILE in the environment names {file!r}, which cannot be read as text")
-        if value:
+        if not all(character.isprintable() and character != " " for character in value):
+            problems.append(f"{name} holds a space, a line break or the like, as no token does; copy it anew")
+        elif value:
             found[name.lower()] = SecretStr(value)
     return Tokens.model_validate(found), problems
 

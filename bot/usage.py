@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.metadata import version
 from pathlib import Path
 
 from bot.gateways import families
@@ -12,6 +13,7 @@ from bot.gateways.forms import ABOUT
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     mynah = argparse.ArgumentParser(prog="mynah", description="Learns how someone posts, and then speaks like them.")
+    mynah.add_argument("--version", action="version", version=f"mynah {version('mynah')}")
     mynah.add_argument("--config", type=Path, metavar="FILE", help="settings; config.toml of this folder by default")
     commands = mynah.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="start the bot with its console")

@@ -265,6 +265,13 @@ def in_line(db: Database) -> list[Clone]:
     )
 
 
+def ahead(db: Database, clone_id: str) -> int:
+    """How many come before a clone: those in line, and one being made. 0 where it waits no longer."""
+    under_way = [clone for clone in active(db) if clone.state != "queued"]
+    line = [clone.id for clone in in_line(db)]
+    return len(under_way) + line.index(clone_id) if clone_id in line else 0
+
+
 def active(db: Database) -> list[Clone]:
     """Every clone that is in line or being made, oldest first."""
     return list(_read(db, "where state in ('queued', 'collecting', 'training') order by id"))

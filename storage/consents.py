@@ -95,6 +95,11 @@ def newest(db: Database, persona_id: str) -> Consent | None:
     return next(_read(db, "where persona_id = ? order by id desc limit 1", persona_id), None)
 
 
+def of(db: Database, persona_id: str) -> list[Consent]:
+    """Every consent to a persona, oldest first."""
+    return list(_read(db, "where persona_id = ? order by id", persona_id))
+
+
 def all(db: Database) -> list[Consent]:
     """Every consent, oldest first."""
     return list(_read(db, "order by id"))

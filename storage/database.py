@@ -81,7 +81,8 @@ def open_readonly(path: Path) -> Database:
         _refuse_foreign(db, path)
         if migrations.pending(db):
             raise StorageError(
-                f"{path} was written by an older Mynah.", "Start `mynah run` once to bring it up to date."
+                f"{path} was written by an older Mynah, or one is making it now.",
+                "Try again in a moment; if that is no help, start `mynah run` once to bring it up to date.",
             )
     except sqlite3.Error as error:
         db.close()

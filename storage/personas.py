@@ -33,7 +33,7 @@ def normalise_handle(handle: str) -> str:
 
     Raises StorageError for one that is empty, longer than 64 characters or holds anything but letters, digits and ._@-
     """
-    normal = handle.strip().removeprefix("@").lower()
+    normal = handle.strip().lstrip("@").lower()
     if _HANDLE.fullmatch(normal) is None:
         raise StorageError(
             f"{handle[:80]!r} is not a handle.",

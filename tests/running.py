@@ -102,13 +102,18 @@ class Mynah:
         self._reader.start()
 
     @classmethod
-    def on_pipes(cls, home: Home) -> Self:
+    def on_pipes(cls, home: Home, *arguments: str) -> Self:
         reads, its_stdout = os.pipe()
         its_stdin, writes = os.pipe()
         errors = home.data.with_name(f"{home.data.name}-stderr.txt")
         with errors.open("ab") as stderr:
             process = subprocess.Popen(
-                _RUN, cwd=ROOT, env=home.environ(), stdin=its_stdin, stdout=its_stdout, stderr=stderr
+                [*_MYNAH, *(arguments or ("run",))],
+                cwd=ROOT,
+                env=home.environ(),
+                stdin=its_stdin,
+                stdout=its_stdout,
+                stderr=stderr,
             )
         os.close(its_stdin)
         os.close(its_stdout)
@@ -120,7 +125,7 @@ class Mynah:
         termios.tcsetwinsize(ours, (40, 160))
         environ = home.environ() | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"}
         process = subprocess.Popen(
-            [sys.executable, "-c", _WITH_CONTROLLING_TERMINAL, *_RUN],
+            [sys.executable, "-c", _WITH_CONTROLLING_TERMINAL, *_MYNAH, "run"],
             cwd=ROOT,
             env=environ,
             stdin=theirs,
@@ -273,4 +278,4 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-_RUN = [sys.executable, "-m", "bot.cli", "run"]
+_MYNAH = [sys.executable, "-m", "bot.cli"]

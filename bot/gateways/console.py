@@ -57,6 +57,7 @@ class Console:
         self._task: asyncio.Future[None] | None = None
         self._cancelling: asyncio.Future[None] | None = None
         self.refused = 0
+        self.interrupted = False
 
     async def serve_pipe(self) -> None:
         """Commands one a line, in order, each waiting for the last, until `/quit` or the end of the input."""
@@ -105,6 +106,7 @@ class Console:
 
     def interrupt(self) -> None:
         """Ctrl-C: cancels the training that is being watched; anywhere else it ends the console."""
+        self.interrupted = True
         if self._following is not None:
             clone_id, self._following = self._following, None
             self._say("Cancelling the training …")
@@ -183,11 +185,22 @@ class Console:
                 submitted = await order
             except UnderWay as busy:  # such as one that a restart interrupted: what its person wants is to see it
                 self._say(f"{busy.message} It is shown here; nothing else is read until it is ready.")
+                await self._name_first(busy.clone_id)
                 await self._follow(busy.clone_id, updates)
                 return
             if submitted.ahead:
                 self._say(f"@{submitted.handle}: in line, {submitted.ahead} ahead.")
+                await self._name_first(submitted.clone.id)
             await self._follow(submitted.clone.id, updates)
+
+    async def _name_first(self, clone_id: str) -> None:
+        """Say for whom a clone waits, such as one that the last run left unfinished."""
+        first = next(iter(await self._app.commands.train_status()), None)
+        if first is not None and first.clone_id != clone_id:
+            self._say(
+                f"@{first.handle}, version {first.version}, is made first; "
+                f"to have it cancelled, `/train cancel @{first.handle}` in `mynah run`."
+            )
 
     async def _speak(self, line: Line) -> None:
         """Each post as soon as it is there, under the name of who imitates whom."""
@@ -259,6 +272,8 @@ class Console:
     async def _follow(self, clone_id: str, updates: asyncio.Queue[Update]) -> None:
         """Show a clone's life until it ends."""
         self._following = clone_id
+        if self._screen.is_terminal:
+            self._say("Ctrl-C cancels it; commands that you type meanwhile wait for its end.")
         try:
             with _progress(self._screen) as show_step:
                 while True:
@@ -361,7 +376,9 @@ async def learn_once(app: App, order: Coroutine[object, object, Submitted]) -> i
     """Have one clone made and watch it to its end, for the command line."""
     console = Console(app, _screen(sys.stdout.isatty()))
     stopped = await console.until_stopped(console.learn(order))
-    return 1 if stopped or console.refused else 0
+    if not stopped and not console.refused:
+        return 0
+    return 130 if console.interrupted else 1
 
 
 def _screen(on_terminal: bool) -> Screen:

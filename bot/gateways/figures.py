@@ -84,15 +84,17 @@ def evaluation(evaluated: Evaluated) -> list[str]:
 
 def versions_table(versions: Sequence[Version]) -> list[str]:
     """A persona's versions, newest first."""
-    lines = [f"{'version':>7}   {'state':<11}{'recipe':<15}{'bits per byte':<15}{'copied':>7}  made"]
+    lines = [f"{'version':>7}   {'state':<11}{'recipe':<15}{'bits per byte':<15}{'copied':>12}  made"]
     for listed in versions:
         clone, measured = listed.clone, listed.evaluation.measured if listed.evaluation else None
         before, after = clone.bits_per_byte_before, clone.bits_per_byte_after
         quality = f"{before:.2f} → {after:.2f}" if before and after else "–"
-        copied = f"{measured.copy_rate:.0%}" if measured and measured.copy_rate is not None else "–"
+        copied = (
+            f"{measured.copy_rate:.0%} of {measured.samples:,}" if measured and measured.copy_rate is not None else "–"
+        )
         mark = "*" if listed.speaks else " "
         lines.append(
-            f"{clone.version:>7}{mark}  {clone.state:<11}{clone.recipe:<15}{quality:<15}{copied:>7}  "
+            f"{clone.version:>7}{mark}  {clone.state:<11}{clone.recipe:<15}{quality:<15}{copied:>12}  "
             f"{clone.created_at:%Y-%m-%d %H:%M}"
         )
         if why := clone.verdict or clone.error_message:

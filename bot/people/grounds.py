@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlite_utils import Database
 
 from bot.errors import CommandError, OptedOut
@@ -22,6 +24,7 @@ _NAMES = {
     "text": "text file",
     "example": "example account",
     "adopted": "model made elsewhere",
+    "": "posts",
 }
 
 
@@ -84,6 +87,17 @@ def in_words(consent: Consent) -> str:
             return f"The posts were public on {day}; the person was not asked."
         case "invented":
             return "It was written for Mynah; no such pigeon exists."
+
+
+def all_in_words(given: Sequence[Consent]) -> str:
+    """Every ground on which posts of a person are here, the oldest first; each kind of source once, as it is newest.
+
+    Where the newest was taken back, so were those before it, and it alone is told.
+    """
+    if given and given[-1].withdrawn_at is not None:
+        return in_words(given[-1])
+    kinds = {(each.ground, each.source): each for each in given if each.withdrawn_at is None}
+    return " ".join(in_words(each) for each in kinds.values())
 
 
 def refuse_opted_out(

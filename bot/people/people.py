@@ -223,7 +223,7 @@ def _personas_named(db: Database, name: str) -> dict[str, str]:
     found = [personas.get(db, id) for id in ids]
     if not name.startswith("discord:") and (persona := personas.find(db, name)) is not None:
         found.append(persona)
-    return {persona.id: persona.handle for persona in found if not persona.bundled}
+    return {persona.id: persona.handle for persona in found}
 
 
 def _persona(db: Database, handle: str) -> Persona:

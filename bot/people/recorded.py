@@ -30,15 +30,19 @@ class Recorded:
 
 
 def recorded(db: Database) -> list[Recorded]:
-    """Every persona's newest consent, by handle. Whose only clones failed is not here, and has none."""
+    """Every persona's consents, by handle: the newest counts, all are told.
+
+    Whose only clones failed is not here, and has none.
+    """
     found, here = [], {persona.id for persona in personas.known(db)}
     for persona in personas.all(db):
-        consent = consents.newest(db, persona.id)
-        if consent is None:
+        given = consents.of(db, persona.id)
+        if not given:
             people = tuple(part.handle for part in blends.parts(db, persona.id))
             if people or persona.id in here:
                 found.append(Recorded(persona.handle, None, (), persona.source, "", None, None, "", people))
         else:
+            consent = given[-1]
             found.append(
                 Recorded(
                     persona.handle,
@@ -48,7 +52,7 @@ def recorded(db: Database) -> list[Recorded]:
                     consent.asked_by,
                     consent.at,
                     consent.withdrawn_at,
-                    grounds.in_words(consent),
+                    grounds.all_in_words(given),
                 )
             )
     return found

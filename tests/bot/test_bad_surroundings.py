@@ -50,6 +50,7 @@ def test_no_standard_input_is_an_empty_one(ada: Home) -> None:
 
 def test_settings_that_are_not_there(home: Home) -> None:
     is_a_sentence(told(home, "mynah --config /nope.toml models"), "There is no file /nope.toml.")
+    is_a_sentence(told(home, "mynah --config / models"), "/ is no file.")
 
 
 @pytest.mark.parametrize("handle", ["@@@", "...", "@-"])

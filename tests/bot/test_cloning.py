@@ -160,6 +160,25 @@ def test_ctrl_c_cancels_the_training_and_the_next_command_is_done(home: Home, lo
     assert job_files(home, "*") == []
 
 
+def test_ctrl_c_of_one_command_says_so_by_its_exit_status(home: Home, long_file: Path) -> None:
+    with Mynah.on_pipes(home, "clone", str(long_file), "--as", "ada") as mynah:
+        mynah.wait_for(r"step \d+/")
+        mynah.signal(signal.SIGINT)
+        assert mynah.ended() == 130
+    with home.database() as db:
+        assert newest(db).state == "cancelled"
+
+
+def test_who_waits_is_told_for_whom(home: Home, file: Path, long_file: Path) -> None:
+    with Mynah.on_pipes(home, "clone", str(long_file), "--as", "ada") as mynah:
+        mynah.wait_for(r"step \d+/")
+        mynah.kill()
+    with home.database() as db:
+        assert newest(db).state == "training"
+    with Mynah.on_pipes(home, "clone", str(file), "--as", "bea") as mynah:
+        mynah.wait_for("@bea: in line, 1 ahead.\n@ada, version 1, is made first")
+
+
 async def test_clone_can_be_cancelled_at_any_moment_and_the_line_goes_on(home: Home, file: Path) -> None:
     too_few = write_csv(file.with_name("few.csv"), "bea", invented_posts(5))
     async with running(config.load(None, home.environ())) as app:

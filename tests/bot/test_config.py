@@ -164,6 +164,21 @@ def test_token_comes_from_the_environment_or_a_file_and_is_never_shown(tmp_path:
     assert "hf_" not in f"{given!r}{given}{given.model_dump()}{given.model_dump_json()}".replace("hf_token", "")
 
 
+@pytest.mark.parametrize("token", ["hf_secret\nline", "hf secret", "hf_secret\x00", "hf\tsecret"])
+def test_token_with_a_gap_is_refused_without_being_shown(tmp_path: Path, token: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(token, encoding="utf-8")
+    message = refusal(None, {"HF_TOKEN_FILE": str(file)})
+    assert "HF_TOKEN holds a space, a line break or the like" in message
+    assert "secret" not in message
+
+
+def test_file_with_notepads_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('base_model = "gpt2"\n', encoding="utf-8-sig")
+    assert load(path, {}).base_model == "gpt2"
+
+
 def test_unreadable_token_file_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "gone") in refusal(None, {"HF_TOKEN_FILE": str(tmp_path / "gone")})
 

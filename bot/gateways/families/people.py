@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.bundled import bundled_handle
 from bot.commands import Commands
 from bot.errors import CommandError
 from bot.gateways.families.family import Answer, Asker, Family, confirm
@@ -40,7 +41,8 @@ async def _forget(commands: Commands, line: Line, ask: Asker) -> Answer:
     question = f"Delete @{handle} with its posts, clones, weights, schedules and outbox, for good?"
     await confirm(ask, line, question, f"Deleting @{handle}")
     forgotten = await commands.people.forget(handle)
-    return Answer(told(forgotten), (forgotten,))
+    returns = f"The example comes back at the next start; /optout @{handle} keeps it away."
+    return Answer((*told(forgotten), *([returns] if handle == bundled_handle() else [])), (forgotten,))
 
 
 async def _opt_out(commands: Commands, line: Line, ask: Asker) -> Answer:

@@ -13,6 +13,7 @@ import pytest
 from sqlite_utils import Database
 
 from bot.app import App, running
+from bot.bundled import bundled_handle
 from bot.clone_records import import_posts
 from bot.errors import CommandError, NotFound, OptedOut
 from bot.gateways.command_line import parse
@@ -206,11 +207,28 @@ async def test_consent_taken_back_silences_a_voice(tmp_path: Path) -> None:
             await app.commands.clone(CloneRequest(HANDLE, None))
         with pytest.raises(NoConsent, match="withdrew"):
             await app.commands.blend(BlendRequest((HANDLE, "grace")))
+        with pytest.raises(NoConsent, match="withdrew"):
+            await app.commands.export(HANDLE, tmp_path / "exported")
+        with pytest.raises(NoConsent, match="withdrew"):
+            await app.commands.card(HANDLE)
         assert await app.store.run(lambda db: sending.claim(db, post, datetime.now(UTC))) is None
         assert "withdrew" in (await app.store.run(outbox.get, post)).reason
         recorded = {each.handle: each for each in await app.commands.people.consents()}
         assert recorded[HANDLE].withdrawn_at is not None
         assert recorded["grace"].withdrawn_at is None
+
+
+async def test_the_example_goes_for_good_once_it_is_opted_out(tmp_path: Path) -> None:
+    async def yes(_: str) -> bool:
+        return True
+
+    async with mynah(tmp_path / "data") as app:
+        answer = await people.FAMILY.do(app.commands, parse(f"/forget @{bundled_handle()}"), yes)
+        assert answer.lines[-1].startswith("The example comes back at the next start")
+    async with mynah(tmp_path / "data") as app:
+        assert (await app.commands.people.optout(bundled_handle())).handles == (bundled_handle(),)
+    async with mynah(tmp_path / "data") as app:
+        assert await app.commands.models() == []
 
 
 async def test_a_consent_covers_what_it_names(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from bot import clone_records
 from bot.errors import OptedOut, SourceError
-from bot.people.grounds import ground_of_file, in_words, scope_of
+from bot.people.grounds import all_in_words, ground_of_file, in_words, scope_of
 from bot.sources import Limits
 from storage import clones, consents, optouts, personas, posts
 from storage.consents import Consent, Ground
@@ -80,6 +80,20 @@ def test_every_ground_is_told_on_the_card(db: Database, ground: Ground) -> None:
     consent = consents.record(db, persona.id, ground, "ada", "console", "csv", scope_of(ground))
     assert in_words(consent).endswith(".")
     assert ("share" in consent.scope) == (ground not in ("allow_list", "policy"))
+
+
+def test_each_kind_of_source_is_told_once_until_all_is_taken_back(db: Database) -> None:
+    persona = personas.ensure(db, "ada")
+    given: tuple[tuple[Ground, str], ...] = (("own_archive", "x_archive"), ("owner", "json"), ("owner", "json"))
+    for ground, source in given:
+        consents.record(db, persona.id, ground, "ada", "console", source)
+    told = all_in_words(consents.of(db, persona.id))
+    assert told.startswith("It is their own X archive")
+    assert told.count("handed over the JSON file") == 1
+    consents.withdraw(db, persona.id)
+    assert "X archive" not in all_in_words(consents.of(db, persona.id))
+    consents.record(db, persona.id, "own_word", "ada", "discord:1", "csv")
+    assert all_in_words(consents.of(db, persona.id)).startswith("They handed over the CSV file themselves")
 
 
 def test_an_archive_from_the_console_is_its_owners(db: Database, archive: Path) -> None:
