@@ -208,7 +208,8 @@ def _asker(options: argparse.Namespace) -> Ask:
     async def ask(question: str) -> bool:
         if options.yes or not sys.stdin.isatty():
             return bool(options.yes)
-        return (await asyncio.to_thread(input, f"{question} [y/N] ")).strip().lower() in ("y", "yes")
+        print(f"{question} [y/N] ", end="", flush=True)
+        return (await console.typed_line()).strip().lower() in ("y", "yes")
 
     return ask
 

@@ -51,6 +51,17 @@ def parts(db: Database, persona_id: str) -> list[Part]:
     return [Part(*row) for row in rows]
 
 
+def with_part(db: Database, persona_id: str) -> list[str]:
+    """Ids of the personas that are blended of one, or of which a version was before they were blended anew."""
+    rows = db.execute(
+        "select persona_id from blend_parts where part_id = ? union "
+        "select clones.persona_id from clone_people join clones on clones.id = clone_id "
+        "where clone_people.handle = (select handle from personas where id = ?) and clones.persona_id <> ?",
+        [persona_id, persona_id, persona_id],
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
 def is_blend(db: Database, persona_id: str) -> bool:
     """Whether a persona is blended of others."""
     return bool(

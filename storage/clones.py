@@ -168,7 +168,7 @@ def enqueue(
                 *(now, now, persona_id),
             ],
         )
-        _write_history(db, clone_id, now, None, "queued", f"asked for by {requested_by}")
+        _write_history(db, clone_id, now, None, "queued", "asked for")
         return get(db, clone_id)
 
 

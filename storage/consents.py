@@ -118,8 +118,10 @@ def refuse_beyond(db: Database, persona_id: str, use: Use) -> None:
     """Raises NoConsent where the newest consent to a persona, or to somebody in a blend, does not cover this use."""
     people = db.execute(
         "select id, handle from personas where id = ? union select part_id, handle from blend_parts "
-        "join personas on personas.id = part_id where persona_id = ?",
-        [persona_id, persona_id],
+        "join personas on personas.id = part_id where persona_id = ? union select heard.id, heard.handle "
+        "from personas as spoken join clone_people on clone_id = spoken.current_clone_id "
+        "join personas as heard on heard.handle = clone_people.handle where spoken.id = ?",
+        [persona_id, persona_id, persona_id],
     ).fetchall()
     for id, handle in people:
         consent = newest(db, id)

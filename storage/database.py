@@ -19,7 +19,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlite_utils import Database
 
-from storage.errors import StorageError
+from storage.errors import Gone, StorageError
 from storage.migrations import migrations, names
 
 P = ParamSpec("P")
@@ -220,8 +220,16 @@ class Store:
             raise _not_open()
         try:
             return fn(self._db, *args, **kwargs)
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+                raise Gone("What this belongs to was deleted meanwhile.", "See /models for who is here.") from error
             raise  # a mistake in the code, not in the file
+        except sqlite3.ProgrammingError:
+            raise
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise StorageError(
+                "A character or a number in it cannot be stored.", "Write it with ordinary letters and smaller numbers."
+            ) from error
         except sqlite3.Error as error:
             raise in_words(error, self._path) from error
 

@@ -2,6 +2,7 @@
 
 MynahError
 ├── storage.errors.StorageError      the database or what it holds
+│   ├── Gone                         what is spoken of was deleted meanwhile
 │   ├── UnderWay                     a clone of this persona is being made
 │   └── NoConsent                    the person did not agree to this, or does not any more
 └── bot.errors …                     what a person asked for cannot be done
@@ -29,6 +30,10 @@ class StorageError(MynahError):
 
 class NoConsent(StorageError):
     """The consent to a persona does not cover this use of it, or was taken back."""
+
+
+class Gone(StorageError):
+    """A row that something belongs to was deleted meanwhile: its person was forgotten."""
 
 
 class UnderWay(StorageError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage import consents, optouts, personas
+from storage import blends, consents, personas
 
 _REQUESTERS = {
     "clones": "requested_by",
@@ -21,6 +21,8 @@ _REQUESTERS = {
     "consents": "asked_by",
 }
 """Where it stands who asked for something: on Discord that is a member's id."""
+_TOLD = {"clone_history": "detail", "schedule_runs": "reason"}
+"""Sentences that may name who asked."""
 _NOBODY = "forgotten"
 
 
@@ -47,11 +49,9 @@ class Traces:
 def traces(db: Database, persona_id: str) -> Traces:
     """Raises StorageError where there is no such persona."""
     personas.get(db, persona_id)
-    rows = db.execute(
-        "select id, handle from personas where id = ? or id in (select persona_id from blend_parts where part_id = ?) "
-        "order by id = ? desc, handle",
-        [persona_id, persona_id, persona_id],
-    ).fetchall()
+    blended = blends.with_part(db, persona_id)
+    rows = sorted(_of(db, "select id, handle from personas where id", [persona_id, *blended]), key=lambda row: row[1])
+    rows.sort(key=lambda row: row[0] != persona_id)
     ids = [row[0] for row in rows]
     clone_rows = _of(db, "select id, state from clones where persona_id", ids)
     clone_ids = [row[0] for row in clone_rows]
@@ -87,18 +87,21 @@ def erase(db: Database, persona_id: str) -> Traces | None:
     return found
 
 
-def opt_out(db: Database, digests: list[str], member_id: str | None) -> None:
-    """Keep an opt-out for good, and blank a member of Discord wherever they asked for something."""
-    optouts.add(db, digests)
-    if member_id is not None:
-        with db.atomic():
-            consents.forget_member(db, member_id)
-            for table, column in _REQUESTERS.items():
-                db.execute(
-                    f"update {table} set {column} = ? where {column} = ? or {column} like ?",
-                    [_NOBODY, f"discord:{member_id}", f"discord:{member_id}@%"],
-                )
-        db.execute("pragma wal_checkpoint(truncate)").fetchall()
+def blank_member(db: Database, member_id: str) -> None:
+    """Take a member of Discord out of wherever they asked for something, once what is theirs is erased."""
+    who = f"discord:{member_id}"
+    with db.atomic():
+        consents.forget_member(db, member_id)
+        for table, column in _REQUESTERS.items():
+            db.execute(
+                f"update {table} set {column} = ? where {column} = ? or {column} like ?",
+                [_NOBODY, who, f"{who}@%"],
+            )
+        for table, column in _TOLD.items():
+            db.execute(
+                f"update {table} set {column} = replace({column}, ?, ?) where instr({column}, ?)", [who, _NOBODY, who]
+            )
+    db.execute("pragma wal_checkpoint(truncate)").fetchall()
 
 
 def known_ids(db: Database) -> set[str]:

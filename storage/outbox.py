@@ -19,7 +19,7 @@ from typing import Literal
 
 from sqlite_utils import Database
 
-from storage.errors import StorageError
+from storage.errors import Gone, StorageError
 from storage.ids import new_id, utc_text, utc_time
 
 State = Literal["draft", "due", "claimed", "uncertain", "asked", "sent", "skipped", "rejected", "failed"]
@@ -144,10 +144,10 @@ def decide(db: Database, post: Decided, now: datetime | None = None) -> str | No
 
 
 def get(db: Database, id: str) -> OutboxPost:
-    """Raises StorageError where there is no such post."""
+    """Raises Gone where there is no such post."""
     found = read(db, "where id = ?", id)
     if not found:
-        raise StorageError(f"There is no post {id} in the outbox.", "See /outbox for those that are.")
+        raise Gone(f"There is no post {id} in the outbox.", "See /outbox for those that are.")
     return found[0]
 
 

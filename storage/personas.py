@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlite_utils import Database
 
-from storage import originality, weights
+from storage import blends, originality, weights
 from storage.errors import StorageError
 from storage.ids import new_id, utc_now, utc_time
 
@@ -114,10 +114,8 @@ def erase(db: Database, persona_id: str) -> None:
     """
     with db.atomic():
         get(db, persona_id)
-        db.execute(
-            "delete from personas where id = ? or id in (select persona_id from blend_parts where part_id = ?)",
-            [persona_id, persona_id],
-        )
+        for id in (*blends.with_part(db, persona_id), persona_id):
+            db.execute("delete from personas where id = ?", [id])
         weights.prune(db)
         originality.prune(db)
     db.execute("pragma wal_checkpoint(truncate)").fetchall()

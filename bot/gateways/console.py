@@ -166,7 +166,10 @@ class Console:
         """Yes or no, from the terminal; on a pipe nobody can be asked."""
         if not self._screen.is_terminal:
             return False
-        answer = await PromptSession[str]().prompt_async(f"{question} [y/N] ", handle_sigint=False)
+        try:
+            answer = await PromptSession[str]().prompt_async(f"{question} [y/N] ", handle_sigint=False)
+        except (EOFError, KeyboardInterrupt):  # Ctrl-D and Ctrl-C are no yes, and here they end nothing
+            return False
         return answer.strip().lower() in ("y", "yes")
 
     async def greet(self, settings: Settings) -> None:
@@ -340,6 +343,24 @@ def _progress(screen: Screen) -> Iterator[Callable[[str, Step], None]]:
             progress.update(bar, description=text.step_line(handle, step), completed=step.step, total=step.of)
 
         yield show_bar
+
+
+async def typed_line() -> str:
+    """One line from a terminal, empty at its end; Ctrl-C does not wait for it."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[bytes] = loop.create_future()
+
+    def answer(line: bytes) -> None:
+        if not typed.done():
+            typed.set_result(line)
+
+    def read() -> None:
+        with suppress(RuntimeError), open(0, "rb", buffering=0, closefd=False) as stdin:
+            line = stdin.readline()
+            loop.call_soon_threadsafe(answer, line)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    return (await typed).decode("utf-8", "replace")
 
 
 async def _lines_of_stdin() -> AsyncIterator[str]:

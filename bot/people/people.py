@@ -125,10 +125,15 @@ class People:
         names = list(dict.fromkeys([name, *theirs.values()]))
         digests = await asyncio.to_thread(lambda: [optouts.digest(each, salt) for each in names])
         member_id = name.removeprefix("discord:") if platform == "discord" else None
-        await self._store.run(forgetting.opt_out, digests, member_id)
+        await self._store.run(optouts.add, digests)
         forgotten = Forgotten()
         for persona_id in theirs:
-            forgotten += await self._forget(persona_id)
+            if persona_id in await self._store.run(
+                forgetting.known_ids
+            ):  # else it went as a blend of another one of theirs
+                forgotten += await self._forget(persona_id)
+        if member_id is not None:  # last: until then, saying it again finds what a crash left
+            await self._store.run(forgetting.blank_member, member_id)
         if platform == "any":
             await asyncio.to_thread(files.forget_in_history, self._folder, [name])
         return forgotten
@@ -184,10 +189,12 @@ class People:
             log.warning("Files of nobody were deleted: %d bytes.", size)
 
     async def _forget(self, persona_id: str) -> Forgotten:
+        # What was typed goes first: after a crash nobody would know any more whose name to look for.
+        handles = (await self._store.run(forgetting.traces, persona_id)).handles
+        await asyncio.to_thread(files.forget_in_history, self._folder, handles)
         found = await self._erase(persona_id)
         size = await asyncio.to_thread(files.delete, self._folder, [*found.clone_ids, *found.persona_ids])
         await asyncio.to_thread(files.forget_in_jobs, self._folder, found.handles)
-        await asyncio.to_thread(files.forget_in_history, self._folder, found.handles)
         return Forgotten(
             found.handles,
             found.posts,

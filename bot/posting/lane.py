@@ -22,6 +22,7 @@ from bot.posting.clock import Clock
 from bot.posting.sender import Duplicate, Lookout, NotSent, Outcome, Seen, Sender, Sent, Unclear
 from storage import outbox, sending, switches
 from storage.database import Store
+from storage.errors import Gone
 from storage.outbox import OutboxPost
 
 log = logging.getLogger(__name__)
@@ -81,13 +82,15 @@ class Lane:
         """Do what is to be done first; whether there was anything."""
         now = self._clock.now()
         await self._store.run(sending.skip_late, self._rules().late, now)
-        if (post := await self._store.run(sending.due_look, self._kind, now)) is not None:
-            await self._look(post)
-            return True
-        if (post := await self._store.run(sending.next_due, self._kind, now)) is not None:
-            await self._send(post)
-            return True
-        return False
+        looked = await self._store.run(sending.due_look, self._kind, now)
+        post = looked or await self._store.run(sending.next_due, self._kind, now)
+        if post is None:
+            return False
+        try:
+            await (self._send(post) if looked is None else self._look(post))
+        except Gone:  # its persona was forgotten while X or Discord was asked
+            log.info("The post %s was deleted while it was on its way.", post.id)
+        return True
 
     async def _idle_s(self) -> float:
         longest, now = self._rules().longest_sleep_s, self._clock.now()

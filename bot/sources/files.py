@@ -118,15 +118,24 @@ def reading(file: PostFile, archive: ZipFile | None = None) -> Iterator[BinaryIO
             with tars.reading(file.path, file.packed) as stream:
                 yield stream
         elif archive is not None:
-            with archive.open(file.packed) as member:
-                yield cast(BinaryIO, member)
+            with _unpacked(archive, file.packed) as member:
+                yield member
         else:
-            with ZipFile(file.path) as opened, opened.open(file.packed) as member:
-                yield cast(BinaryIO, member)
+            with ZipFile(file.path) as opened, _unpacked(opened, file.packed) as member:
+                yield member
     except (BadZipFile, zlib.error, EOFError) as error:
         raise SourceError(f"{file.name!r} is damaged inside {file.path.name}.", "Download the zip again.") from error
     except OSError as error:
         raise SourceError(f"{file.name!r} cannot be read: {error.strerror}.", "Check its permissions.") from error
+
+
+def _unpacked(archive: ZipFile, packed: ZipInfo) -> BinaryIO:
+    try:
+        return cast(BinaryIO, archive.open(packed))
+    except (RuntimeError, ValueError, struct.error) as error:  # a password, a method that zipfile lacks, a broken name
+        raise SourceError(
+            f"{packed.filename!r} is locked by a password, or packed in a way that Mynah does not know.", _UNPACK_HINT
+        ) from error
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -14,7 +14,7 @@ _QUOTE = "quote-inline"
 def text_of(html: str) -> str:
     """Paragraphs become empty lines, breaks line ends; links and mentions stay as they were typed."""
     reader = _Reader()
-    reader.feed(html)
+    reader.feed(html.replace("<![", "&lt;!["))  # of a marked section that it does not know, the parser despairs
     reader.close()
     text = re.sub(r"[ \t]*\n[ \t]*", "\n", "".join(reader.said))
     return re.sub(r"\n{3,}", "\n\n", text).strip()

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from bot.errors import NoPosts
+from bot.errors import NoPosts, UnsafeFile
 from bot.sources.base import Limits
 from bot.sources.files import PostFile, reading
 from bot.sources.json_values import Cursor, Place, TooLarge, values_at
@@ -49,7 +49,12 @@ def _find(cursor: Cursor) -> Place | None:
         _count_in_stream(cursor, (), found)
         first = None
     else:
-        _count(first, (), found)
+        try:
+            _count(first, (), found)
+        except RecursionError:
+            raise UnsafeFile(
+                "Its values lie too deep inside each other.", "Give the file that holds the posts."
+            ) from None
     named = [place for place in found if _is_named_list(place)]
     if not named and draft(first):
         return Place("lines")

@@ -44,6 +44,17 @@ def test_signal_ends_it_though_the_pipe_stays_open(ada: Home, number: signal.Sig
         assert mynah.left_behind(0) == []
 
 
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
+def test_key_that_ends_things_is_no_yes_to_a_question_and_ends_nothing(terminal: Mynah, key: str) -> None:
+    terminal.type("/forget @ada\r")
+    terminal.wait_for(r"for good\? \[y/N\]")
+    terminal.type(key)
+    terminal.wait_for("Deleting @ada was not confirmed: nothing was changed.")
+    terminal.wait_for(PROMPT)
+    terminal.type("/models\r")
+    terminal.wait_for(r"@ada +1\* +ready")
+
+
 def test_comments_and_empty_lines_are_passed_over(ada: Home) -> None:
     done = ada.run("run", typed="# a script\n\n   \n/models")
     assert (done.returncode, done.stderr) == (0, "")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from storage import personas
+from storage import learning, personas
 from storage.database import Writer, backup, check, open_database, open_readonly
-from storage.errors import StorageError
+from storage.errors import Gone, StorageError
 
 
 def handles(db: Database) -> list[str]:
@@ -28,6 +28,17 @@ def add_slowly(db: Database, handle: str, seconds: float = 0.2) -> str:
         time.sleep(seconds)
         personas.ensure(db, f"{handle}-after")
     return handle
+
+
+async def test_what_cannot_be_stored_or_lost_its_owner_is_told_in_a_sentence(db_path: Path) -> None:
+    store = Writer(db_path)
+    await store.start()
+    for value in ("\udcff", 10**30):
+        with pytest.raises(StorageError, match="cannot be stored"):
+            await store.run(Database.execute, "select ?", [value])
+    with pytest.raises(Gone, match="was deleted meanwhile"):
+        await store.run(learning.add_sample, "nobody", 1, "", "text")
+    await store.close()
 
 
 def test_a_fresh_database_is_private_durable_and_sound(db_path: Path) -> None:

@@ -123,6 +123,8 @@ def hush() -> None:
     which commands it hears."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     logging.getLogger("discord.ext.commands.bot").setLevel(logging.ERROR)
+    # At DEBUG it writes what people say, and tokens of webhooks and interactions.
+    logging.getLogger("discord").setLevel(max(logging.INFO, logging.getLogger().getEffectiveLevel()))
     for handler in logging.getLogger().handlers:
         handler.addFilter(_in_a_line)
 

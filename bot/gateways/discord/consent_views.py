@@ -102,9 +102,9 @@ class ConsentButton(
                     await bot.app.commands.people.close(request.id)
                     await interaction.response.edit_message(content="They said no, and nothing is kept.", view=None)
                 case _:
-                    await bot.app.commands.people.close(request.id)
-                    await interaction.response.edit_message(content="They said no, and nothing is kept.", view=None)
-                    await _opt_out(bot, interaction, request.member_id)
+                    await interaction.response.defer()
+                    await _opt_out(bot, interaction, request.member_id)  # which closes the question, too
+                    await interaction.edit_original_response(content="They said no, and nothing is kept.", view=None)
         except MynahError as error:
             await privately(interaction, public(error))
 

@@ -5,6 +5,7 @@ What a button is about is in its id, so that it answers after any number of rest
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -16,6 +17,7 @@ from bot.gateways.discord.lengths import cut
 from bot.gateways.discord.permissions import may
 from bot.posting.outbox import Entry
 from storage.errors import MynahError
+from storage.outbox import OutboxPost
 
 if TYPE_CHECKING:
     from bot.gateways.discord.bot import MynahBot
@@ -35,20 +37,21 @@ _NOT_ALLOWED = "Drafts are decided on by those whom discord.may_schedule in the 
 
 class DraftButton(
     Button,
-    template=r"draft:(?P<post_id>[0-9A-Z]{26}):(?P<what>approve|edit|reroll|reject|all)",
+    template=r"draft:(?P<post_id>[0-9A-Z]{26}):(?P<what>approve|edit|reroll|reject|all)(?::(?P<seen>[0-9a-f]{8}))?",
 ):
-    """Any of them."""
+    """Any of them. `seen` is of which text it stands below: another one may be written elsewhere meanwhile."""
 
-    def __init__(self, post_id: str, what: str) -> None:
+    def __init__(self, post_id: str, what: str, seen: str | None) -> None:
         label, style = _LABELS[what]
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"draft:{post_id}:{what}"))
-        self.post_id, self.what = post_id, what
+        of_text = f":{seen}" if seen else ""  # older messages do not say so
+        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"draft:{post_id}:{what}{of_text}"))
+        self.post_id, self.what, self.seen = post_id, what, seen
 
     @classmethod
     async def from_custom_id(
         cls, interaction: discord.Interaction[discord.Client], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        return cls(match["post_id"], match["what"])
+        return cls(match["post_id"], match["what"], match["seen"])
 
     async def callback(self, interaction: discord.Interaction[discord.Client]) -> None:
         bot = cast("MynahBot", interaction.client)
@@ -63,6 +66,10 @@ class DraftButton(
                     return
                 case "approve":
                     await interaction.response.defer()
+                    now, _ = await bot.app.commands.outbox.show(self.post_id)
+                    if self.seen not in (None, _digest(now.post.text)):
+                        await show(interaction, now)
+                        raise Refused("Another text was written for it meanwhile. It is shown now; decide on that one.")
                     await show(interaction, await drafts.approve(self.post_id, by))
                 case "reroll":
                     bot.quotas.refuse_hasty(interaction.user, interaction.guild_id)
@@ -127,15 +134,19 @@ def draft_embed(entry: Entry) -> discord.Embed:
     return embed
 
 
-def draft_view(post_id: str) -> discord.ui.View:
+def draft_view(post: OutboxPost) -> discord.ui.View:
     """The buttons below a draft."""
     view = discord.ui.View(timeout=None)
     for what in _LABELS:
-        view.add_item(DraftButton(post_id, what))
+        view.add_item(DraftButton(post.id, what, _digest(post.text)))
     return view
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
 async def show(interaction: discord.Interaction[discord.Client], entry: Entry) -> None:
     """Bring the message of a draft up to date, after a click on it."""
-    view = draft_view(entry.post.id) if entry.post.state == "draft" else None
+    view = draft_view(entry.post) if entry.post.state == "draft" else None
     await interaction.edit_original_response(embed=draft_embed(entry), view=view)

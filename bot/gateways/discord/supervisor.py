@@ -109,6 +109,7 @@ async def sync_commands(app: App, settings: Settings, guild: str) -> int:
         raise DiscordError(
             f"{guild!r} is no id of a server.", "Discord's developer mode copies ids, such as 80351110224678912."
         )
+    hush()
     point_at(settings.discord.base_url)
     try:
         async with MynahBot(app, settings, DiscordSender()) as bot:

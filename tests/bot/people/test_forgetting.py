@@ -125,6 +125,27 @@ async def test_nothing_of_a_forgotten_person_is_left(tmp_path: Path) -> None:
     assert forgotten.file_bytes > 0
 
 
+async def test_a_blend_made_anew_without_somebody_is_still_theirs(tmp_path: Path) -> None:
+    async with mynah(tmp_path / "data") as app:
+        await app.store.run(everything)
+        await app.store.run(live, "mix", SECRET)
+
+        def blend_anew(db: Database) -> None:
+            mix, grace = (personas.ensure(db, name) for name in ("mix", "grace"))
+            (version,) = clones.of_persona(db, mix.id)
+            personas.set_current(db, mix.id, version.id)
+            heard = blends.PersonHeard(HANDLE, 1, 0, 0, 1, 1, 1.0)
+            blends.record_people(db, version.id, [heard])  # as the version that speaks was made
+            blends.set_parts(db, mix.id, {grace.id: 0.5})  # as a newer one was asked for, which failed
+
+        await app.store.run(blend_anew)
+        await app.commands.people.withdraw(HANDLE)
+        with pytest.raises(NoConsent, match=f"@{HANDLE} withdrew"):
+            await app.commands.people.refuse_beyond("mix", "speak")
+        assert set((await app.commands.people.forget(HANDLE)).handles) == {HANDLE, f"{HANDLE}-grace", "mix"}
+        assert left(tmp_path / "data", SECRET, HANDLE) == []
+
+
 async def test_whoever_opts_out_is_named_nowhere_and_refused_for_good(tmp_path: Path) -> None:
     async with mynah(tmp_path / "data") as app:
         await app.store.run(everything)
@@ -161,6 +182,8 @@ async def test_a_member_of_discord_opts_out_by_id(tmp_path: Path) -> None:
         await app.store.run(live, HANDLE, SECRET, f"discord:{MEMBER}")
         await app.store.run(live, "grace", "what grace said")
         await app.commands.people.ask("77", f"discord:{MEMBER}", "5")
+        note = f"asked for by discord:{MEMBER}@7"  # as older versions wrote
+        await app.store.run(lambda db: db.execute("update clone_history set detail = ?", [note]).rowcount)
         assert await app.commands.people.may_forget(HANDLE, MEMBER)
         assert not await app.commands.people.may_forget("grace", MEMBER)
         forgotten = await app.commands.people.optout(MEMBER, "discord")

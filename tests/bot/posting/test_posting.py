@@ -186,6 +186,18 @@ async def test_forgotten_persona_takes_its_posts_along(desk: Desk) -> None:
     assert await desk.store.run(lambda db: db.table("outbox_history").count) == 0
 
 
+async def test_who_is_forgotten_while_their_post_is_being_sent_stops_nobody_elses(desk: Desk) -> None:
+    desk.x.break_with(Trouble("POST", "/2/tweets", delay_s=1))
+    await decide(desk.store, ["on its way"])
+    async with poster(desk).working():
+        await asyncio.sleep(0.3)
+        assert await desk.store.run(outbox.counts) == {"claimed": 1}
+        await desk.store.run(personas.erase, (await desk.store.run(personas.ensure, "ada")).id)
+        await decide(desk.store, ["of another"])
+        await until_sent(desk.store, 1)
+    assert desk.published == ["on its way", "of another"]
+
+
 async def test_expired_draft_is_skipped_and_never_sent(desk: Desk) -> None:
     persona = await desk.store.run(personas.ensure, "ada")
     now = desk.clock.time

@@ -101,6 +101,26 @@ def test_damaged_zips_are_refused(tmp_path: Path, damage: str) -> None:
     assert refusal.value.hint
 
 
+@pytest.mark.parametrize("name", ["posts.json", "outbox.json", "repo.car"])
+@pytest.mark.parametrize("flag", [0x01, 0x20, 0x40])
+def test_locked_file_of_any_kind_is_refused(tmp_path: Path, name: str, flag: int) -> None:
+    content = bytearray(write_zip(tmp_path / "x.zip", {name: '[{"text": "hello"}]'}).read_bytes())
+    content[6] |= flag
+    content[content.index(b"PK\1\2") + 8] |= flag
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(SourceError) as refusal:
+        posts_in(tmp_path / "x.zip")
+    assert refusal.value.hint
+
+
+def test_values_inside_each_other_without_end_are_refused(tmp_path: Path) -> None:
+    for depth in (900, 990, 5_000):
+        file = tmp_path / f"{depth}.json"
+        file.write_text('{"a":' * depth + "1" + "}" * depth)
+        with pytest.raises(SourceError):
+            posts_in(file)
+
+
 def test_too_many_files_are_refused(tmp_path: Path) -> None:
     files = {f"data/{n}.js": "" for n in range(20)}
     for path in (write_zip(tmp_path / "x.zip", files), write_folder(tmp_path / "x", files)):

@@ -17,6 +17,7 @@ from bot.app import running as app_running
 from bot.gateways.discord.cogs.drafts import DraftsCog
 from bot.settings import Settings
 from storage import outbox, personas
+from storage.drafts import rewrite
 from storage.outbox import Decided, OutboxPost, State, decide
 from tests.gateways.discord.conftest import LifeBot, Scene, online
 from tests.running import Home
@@ -64,6 +65,19 @@ async def answered(scene: Scene, message: Message, button: str, words: str) -> N
     click = scene.ann.clicks(message, button)
     await asyncio.to_thread(scene.ann.sees_modal, click)
     scene.ann.submits(click, words=words)
+
+
+async def test_a_text_that_nobody_saw_is_not_approved(app: App, settings: Settings, scene: Scene) -> None:
+    post = await drafted(app)
+    async with online(scene.server, DraftsBot(app, settings)):
+        (shown,) = await scene.said()
+        await app.store.run(rewrite, post.id, "written anew at the console", None, datetime.now(UTC))
+        scene.ann.clicks(shown, "Approve")
+        await scene.wait_for(lambda: "written anew" in shown.embeds[0]["description"], "the new text")
+        assert await state_of(app, post) == "draft"
+        scene.ann.clicks(shown, "Approve")
+        await scene.wait_for(lambda: not shown.components, "a message without buttons")
+    assert await state_of(app, post) == "due"
 
 
 async def test_draft_is_shown_and_approved_by_a_click_after_a_restart(

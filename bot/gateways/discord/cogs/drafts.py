@@ -135,7 +135,7 @@ class DraftsCog(commands.Cog, name="Drafts"):
             where = self._bot.get_partial_messageable(int(channel))
             sent = await where.send(
                 embed=draft_embed(await self._entry(post)),
-                view=draft_view(post.id),
+                view=draft_view(post),
                 nonce=post.id[1:],  # 25 signs at most; where the bot ended before it noted this, it is not said twice
                 allowed_mentions=_NO_PINGS,
             )
@@ -152,7 +152,7 @@ class DraftsCog(commands.Cog, name="Drafts"):
             await self._edit(message, entry)
 
     async def _edit(self, message: DraftMessage, entry: Entry) -> None:
-        view = draft_view(entry.post.id) if entry.post.state == "draft" else None
+        view = draft_view(entry.post) if entry.post.state == "draft" else None
         shown = self._bot.get_partial_messageable(int(message.channel_id)).get_partial_message(int(message.message_id))
         try:
             await shown.edit(embed=draft_embed(entry), view=view)
