@@ -28,6 +28,7 @@ from bot.errors import NotFound, SettingsError
 from bot.gateways import console, families, figures, serving, text
 from bot.gateways.command_line import parse
 from bot.gateways.printable import printable
+from bot.gateways.stdin import typed_line
 from bot.gateways.text import findings_list, models_table, sentence, shortfall
 from bot.requests import Ask, BlendRequest, CloneRequest, RefreshRequest, SayRequest
 from bot.settings import Settings
@@ -209,7 +210,7 @@ def _asker(options: argparse.Namespace) -> Ask:
         if options.yes or not sys.stdin.isatty():
             return bool(options.yes)
         print(f"{question} [y/N] ", end="", flush=True)
-        return (await console.typed_line()).strip().lower() in ("y", "yes")
+        return (await typed_line()).strip().lower() in ("y", "yes")
 
     return ask
 

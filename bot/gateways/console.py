@@ -6,10 +6,9 @@ import asyncio
 import logging
 import signal
 import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -37,6 +36,7 @@ from bot.gateways.command_line import (
 from bot.gateways.completion import CommandCompleter
 from bot.gateways.line import Line, refuse_words, the_handle, whole_number, yes_or_no
 from bot.gateways.printable import printable
+from bot.gateways.stdin import lines_of_stdin
 from bot.settings import Settings
 from storage.clones import MOVES
 from storage.errors import MynahError, UnderWay
@@ -61,7 +61,7 @@ class Console:
 
     async def serve_pipe(self) -> None:
         """Commands one a line, in order, each waiting for the last, until `/quit` or the end of the input."""
-        async for line in _lines_of_stdin():
+        async for line in lines_of_stdin():
             if line.strip() and not line.lstrip().startswith("#") and not await self._obey(line):
                 return
 
@@ -343,43 +343,6 @@ def _progress(screen: Screen) -> Iterator[Callable[[str, Step], None]]:
             progress.update(bar, description=text.step_line(handle, step), completed=step.step, total=step.of)
 
         yield show_bar
-
-
-async def typed_line() -> str:
-    """One line from a terminal, empty at its end; Ctrl-C does not wait for it."""
-    loop = asyncio.get_running_loop()
-    typed: asyncio.Future[bytes] = loop.create_future()
-
-    def answer(line: bytes) -> None:
-        if not typed.done():
-            typed.set_result(line)
-
-    def read() -> None:
-        with suppress(RuntimeError), open(0, "rb", buffering=0, closefd=False) as stdin:
-            line = stdin.readline()
-            loop.call_soon_threadsafe(answer, line)
-
-    threading.Thread(target=read, name="stdin", daemon=True).start()
-    return (await typed).decode("utf-8", "replace")
-
-
-async def _lines_of_stdin() -> AsyncIterator[str]:
-    """Lines as they come, from a pipe or a file, read in a thread that does not keep the process alive."""
-    if sys.stdin is None:  # then descriptor 0 may be anything that was opened since
-        return
-    loop = asyncio.get_running_loop()
-    lines: asyncio.Queue[bytes] = asyncio.Queue()
-
-    def read() -> None:
-        # Not sys.stdin: its lock, held while this waits, would abort the interpreter when it ends.
-        with suppress(RuntimeError), open(0, "rb", closefd=False) as stdin:  # the loop may be closed by then
-            for line in stdin:
-                loop.call_soon_threadsafe(lines.put_nowait, line)
-            loop.call_soon_threadsafe(lines.put_nowait, b"")
-
-    threading.Thread(target=read, name="stdin", daemon=True).start()
-    while line := await lines.get():
-        yield line.decode("utf-8", "surrogateescape")
 
 
 async def serve(app: App, settings: Settings) -> int:
