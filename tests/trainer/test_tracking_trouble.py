@@ -237,7 +237,7 @@ def test_it_ends_with_the_trainer_and_keeps_what_it_was_told(tmp_path: Path) -> 
         trainer.stdin.flush()
         assert [trainer.stdout.readline().strip() for _ in range(2)] == ["tracked", "tracked"]
         children = psutil.Process(trainer.pid).children(recursive=True)
-        assert len(children) == 2
+        assert len(children) >= 2  # W&B asks the system this and that by short-lived ones, too
         trainer.kill()
         trainer.wait()
     wait_for(lambda: not any(is_alive(child) for child in children))
