@@ -127,7 +127,7 @@ def _tokens(environ: Mapping[str, str]) -> tuple[Tokens, list[str]]:
                 value = Path(file).expanduser().read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError):
                 problems.append(f"{name}_FILE in the environment names {file!r}, which cannot be read as text")
-        if not all(character.isprintable() and character != " " for character in value):
+        if not value.isprintable() or " " in value:
             problems.append(f"{name} holds a space, a line break or the like, as no token does; copy it anew")
         elif value:
             found[name.lower()] = SecretStr(value)

@@ -50,8 +50,8 @@ def traces(db: Database, persona_id: str) -> Traces:
     """Raises StorageError where there is no such persona."""
     personas.get(db, persona_id)
     blended = blends.with_part(db, persona_id)
-    rows = sorted(_of(db, "select id, handle from personas where id", [persona_id, *blended]), key=lambda row: row[1])
-    rows.sort(key=lambda row: row[0] != persona_id)
+    rows = _of(db, "select id, handle from personas where id", [persona_id, *blended])
+    rows.sort(key=lambda row: (row[0] != persona_id, row[1]))
     ids = [row[0] for row in rows]
     clone_rows = _of(db, "select id, state from clones where persona_id", ids)
     clone_ids = [row[0] for row in clone_rows]

@@ -128,9 +128,8 @@ class People:
         await self._store.run(optouts.add, digests)
         forgotten = Forgotten()
         for persona_id in theirs:
-            if persona_id in await self._store.run(
-                forgetting.known_ids
-            ):  # else it went as a blend of another one of theirs
+            # One that is not here any more went as a blend of another one of theirs.
+            if persona_id in await self._store.run(forgetting.known_ids):
                 forgotten += await self._forget(persona_id)
         if member_id is not None:  # last: until then, saying it again finds what a crash left
             await self._store.run(forgetting.blank_member, member_id)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
-from bot.errors import NoPosts, UnsafeFile
+from bot.errors import NoPosts
 from bot.sources.base import Limits
 from bot.sources.files import PostFile, reading
 from bot.sources.json_values import Cursor, Place, TooLarge, values_at
@@ -52,9 +52,7 @@ def _find(cursor: Cursor) -> Place | None:
         try:
             _count(first, (), found)
         except RecursionError:
-            raise UnsafeFile(
-                "Its values lie too deep inside each other.", "Give the file that holds the posts."
-            ) from None
+            raise cursor.too_deep() from None
     named = [place for place in found if _is_named_list(place)]
     if not named and draft(first):
         return Place("lines")

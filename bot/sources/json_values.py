@@ -125,7 +125,7 @@ class Cursor:
                     at_end = error.pos >= len(self._buffer.rstrip()) or error.msg.startswith("Unterminated")
                     raise self._not_json(is_cut_short=at_end) from None
             except RecursionError:
-                raise self._too_deep() from None
+                raise self.too_deep() from None
             except ValueError:
                 raise SourceError(
                     f"{self._name!r} holds a number of thousands of digits.", "Export it again."
@@ -171,7 +171,7 @@ class Cursor:
             if self.peek() not in _CLOSING:
                 raise
             if depth > self.limits.max_depth:
-                raise self._too_deep() from None
+                raise self.too_deep() from None
             for _ in self.entries():
                 self.skip(depth + 1)
 
@@ -203,7 +203,8 @@ class Cursor:
             return SourceError(f"{self._name!r} ends in the middle: it was cut short.", "Export or download it again.")
         return SourceError(f"{self._name!r} is not valid JSON in UTF-8.", "Export it again, and do not edit it.")
 
-    def _too_deep(self) -> UnsafeFile:
+    def too_deep(self) -> UnsafeFile:
+        """The refusal of values that lie too deep inside each other."""
         return UnsafeFile(
             f"{self._name!r} is nested absurdly deep; an export of posts has about 8 levels.",
             "Give the file that holds the posts.",
